@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Self
 from django.conf import settings
 from django.db import models, transaction
 from django.db.models import F, Q
-from django.db.models.functions import Greatest, Now
+from django.db.models.functions import Coalesce, Greatest, Now
 
 from collections_app.models import Collection
 
@@ -149,6 +149,7 @@ class FileRegistry(models.Model):
     lease_until = models.DateTimeField(null=True, blank=True)
     heartbeat_at = models.DateTimeField(null=True, blank=True)
     not_before = models.DateTimeField(null=True, blank=True)
+    postponed_since = models.DateTimeField(null=True, blank=True)  # first of the automatic tries in a row
 
     objects: ClassVar[JobQuerySet] = JobQuerySet.as_manager()  # type: ignore[assignment]
 
@@ -253,6 +254,7 @@ class FileRegistry(models.Model):
             progress_unit=ProgressUnit.STAGE,
             progress_overall=0,
             progress_message="Starting",
+            error_code="",
             not_before=None,
         )
         if claimed:
@@ -313,6 +315,7 @@ class FileRegistry(models.Model):
             error_details=None,
             error_code="",
             transient_failures=0,
+            postponed_since=None,
             **({"processing_stats": dict(stats)} if stats is not None else {}),
         )
 
@@ -349,6 +352,8 @@ class FileRegistry(models.Model):
             message=message,
             data={"code": code, "delay_seconds": round(delay, 1)},
             not_before=Now() + timedelta(seconds=delay),
+            postponed_since=Coalesce(F("postponed_since"), Now()),
+            error_code=code,  # why it waits; the message comes only with a failure
             processing_started_at=None,
             progress_message=note[:MESSAGE_LENGTH],
             transient_failures=F("transient_failures") + (1 if uses_attempt else 0),
@@ -447,6 +452,7 @@ class FileRegistry(models.Model):
             lost_leases=0,
             transient_failures=0,
             not_before=None,
+            postponed_since=None,
             **changes,
         )
 

@@ -127,6 +127,7 @@ WHITENOISE_USE_FINDERS = True  # no collectstatic step between clone and run
 WHITENOISE_MAX_AGE = 3600
 MEDIA_ROOT = KB_DATA_DIR / "files"
 FILE_UPLOAD_PERMISSIONS = 0o640
+FILE_UPLOAD_HANDLERS = ["ingestion.storage.StreamToStorage"]
 KB_MIN_FREE_MB = env.integer("KB_MIN_FREE_MB", 256)
 
 # -- Language and time ----------------------------------------------------------------------------
@@ -178,7 +179,7 @@ KB_DRAIN_SECONDS = env.number("KB_DRAIN_SECONDS", 10)
 KB_MAX_LOST_LEASES = env.integer("KB_MAX_LOST_LEASES", 3, low=1)
 KB_MAX_TRANSIENT_FAILURES = env.integer("KB_MAX_TRANSIENT_FAILURES", 5)
 KB_RETRY_BASE_SECONDS = env.number("KB_RETRY_BASE_SECONDS", 5, low=0.01)
-KB_VENDOR_PATIENCE_SECONDS = env.number("KB_VENDOR_PATIENCE_SECONDS", 6 * 3600)
+KB_RETRY_PATIENCE_SECONDS = env.number("KB_RETRY_PATIENCE_SECONDS", 300)  # how long automatic tries go on
 KB_PLUGIN_MODULES = env.items("KB_PLUGIN_MODULES")
 KB_PLUGIN_MODES = env.prefixed("PLUGIN_")  # {"SIMPLE_INGEST": "SIMPLIFIED"}; see plugins.catalogue
 KB_PLUGIN_MEMORY_MB = env.integer("KB_PLUGIN_MEMORY_MB", 2048, low=256)

@@ -69,6 +69,11 @@ class Migration(migrations.Migration):
         ),
         AddColumn(
             model_name="fileregistry",
+            name="postponed_since",
+            field=models.DateTimeField(blank=True, null=True),
+        ),
+        AddColumn(
+            model_name="fileregistry",
             name="priority",
             field=models.SmallIntegerField(db_default=0, default=0),
         ),

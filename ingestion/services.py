@@ -1,0 +1,214 @@
+"""The verbs of ingestion, which API, admin, commands and pages share: submit, retry, cancel, delete."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models.functions import Now
+
+from collections_app import services as collections
+from collections_app.models import Collection
+from ingestion import catalogue, queue, storage
+from ingestion.models import LIVE, EventKind, FileRegistry, FileStatus, JobEvent
+from plugins import parameters
+from plugins.catalogue import PluginInfo, is_enabled
+
+logger = logging.getLogger("kb.jobs")
+
+
+class UnknownPlugin(Exception):
+    """No plugin of this name is installed, or it is disabled."""
+
+
+class WrongPluginKind(Exception):
+    """The plugin exists, but does not take this kind of source."""
+
+
+class InvalidParameters(Exception):
+    """Plugin parameters that the plugin does not accept.
+
+    :param errors: one entry a parameter, each with its name
+    """
+
+    def __init__(self, errors: list[parameters.ParameterError]) -> None:
+        super().__init__("; ".join(f"{error.name}: {error.message}" for error in errors))
+        self.errors = errors
+
+
+class WrongState(Exception):
+    """The job is not in a status that allows this. The message is meant for people."""
+
+
+class NoSpace(Exception):
+    """Less than ``KB_MIN_FREE_MB`` is free, so nothing new is taken in."""
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """What a deletion removed.
+
+    :param chunks: exact number of chunks that can no longer be found
+    :param files: removed files, as paths inside the storage
+    """
+
+    chunks: int
+    files: list[str] = field(default_factory=list)
+
+
+def plugin(name: str) -> PluginInfo:
+    """:raises UnknownPlugin: when it is not installed or disabled"""
+    info = catalogue.current().ingest.get(name)
+    if info is None or not is_enabled(name, settings.KB_PLUGIN_MODES):
+        raise UnknownPlugin(f"There is no plugin named {name!r}.")
+    return info
+
+
+def check_parameters(info: PluginInfo, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters as the plugin will get them: typed, within range, with defaults.
+
+    :raises InvalidParameters: naming each one that is wrong
+    """
+    mode = settings.KB_PLUGIN_MODES.get(info.name.upper(), "ADVANCED")
+    clean, errors = parameters.validate(info.parameters, params, mode)
+    if errors:
+        raise InvalidParameters(errors)
+    return clean
+
+
+def submit(
+    collection: Collection,
+    plugin_name: str,
+    params: Mapping[str, Any],
+    *,
+    upload: storage.Upload | None = None,
+    name: str = "",
+    url: str = "",
+    content_type: str | None = None,
+) -> FileRegistry:
+    """Register a source for ingestion. When this returns, the job survives whatever happens next.
+
+    :param upload: the received bytes; or *name* and *url* for a source that a worker fetches
+    :raises UnknownPlugin, InvalidParameters, NoSpace:
+    """
+    clean = check_parameters(plugin(plugin_name), params)
+    if storage.free_mb() < settings.KB_MIN_FREE_MB:
+        raise NoSpace("The server's disk is almost full, so it takes nothing in. Try again later.")
+    job = FileRegistry(
+        collection=collection,
+        owner=collection.owner,
+        original_filename=upload.name if upload else storage.clean_name(name),
+        content_type=upload.content_type if upload else content_type,
+        file_size=upload.size if upload else 0,
+        content_hash=upload.sha256 if upload else "",
+        storage_key=upload.key if upload else None,
+        file_url=url,
+        plugin_name=plugin_name,
+        plugin_params=clean,
+        progress_message="Queued",
+    )
+    if upload:
+        # Before the row: a folder without a row is swept up later, a row without its file could never run.
+        job.file_path = storage.keep(upload)
+    try:
+        with transaction.atomic():
+            job.save(force_insert=True)
+            JobEvent.write(job, EventKind.SUBMITTED, f"Submitted for {plugin_name}")
+            queue.ring_on_commit()
+    except BaseException:
+        if upload:
+            storage.remove(upload.key)
+        raise
+    return job
+
+
+def retry(job: FileRegistry, overrides: Mapping[str, Any] | None = None, by: str = "") -> FileRegistry:
+    """Queue a failed job again, with its own parameters or some of them replaced.
+
+    :raises WrongState: unless it is failed
+    :raises UnknownPlugin, InvalidParameters:
+    """
+    if job.status != FileStatus.FAILED:
+        raise WrongState(f"Only failed jobs can be retried; this one is {job.status}.")
+    params: dict[str, Any] | None = None
+    if overrides:
+        params = check_parameters(plugin(job.plugin_name), {**job.plugin_params, **overrides})
+    with transaction.atomic():
+        if not job.retry(params, by):
+            raise WrongState(f"Only failed jobs can be retried; this one is {status_now(job)}.")
+        queue.ring_on_commit()
+    job.refresh_from_db()
+    return job
+
+
+def cancel(job: FileRegistry, by: str = "") -> FileRegistry:
+    """Stop a job that waits or runs. Nothing of it is found from now on; its rows are reaped later.
+
+    :raises WrongState: when it has already ended
+    """
+    with transaction.atomic():
+        if not job.cancel(by):
+            raise WrongState(f"Only pending or processing jobs can be cancelled; this one is {status_now(job)}.")
+        collections.withdraw_file(job.pk)
+    job.refresh_from_db()
+    return job
+
+
+def delete(job: FileRegistry, *, hard: bool = True, by: str = "") -> Deletion:
+    """Remove a file with everything made from it; *hard* removes the row too. A running job is stopped by its fence."""
+    with transaction.atomic():
+        job.delete_softly(by)
+        chunks = collections.withdraw_file(job.pk)
+        if hard:
+            FileRegistry.objects.filter(pk=job.pk).delete()
+    files = storage.remove(job.storage_key) if job.storage_key else []
+    if not hard:
+        job.refresh_from_db()
+    return Deletion(chunks, files)
+
+
+def delete_collection(collection: Collection, by: str = "") -> Deletion:
+    """Remove a collection: first its jobs are stopped, then nothing of it is found.
+
+    Its rows and files are reaped afterwards; with thousands of files that takes longer than a request may.
+    """
+    with transaction.atomic():
+        if not Collection.objects.filter(pk=collection.pk, deleted_at__isnull=True).update(deleted_at=Now()):
+            return Deletion(0)  # somebody else was first
+        for job in collection.files.filter(status__in=LIVE):
+            job.cancel(by or "the deletion of its collection")
+        chunks = collections.withdraw_collection(collection)
+        paths = collection.files.exclude(file_path="").exclude(status=FileStatus.DELETED)
+        return Deletion(chunks, list(paths.values_list("file_path", flat=True)))
+
+
+def set_status(job: FileRegistry, status: str, by: str = "") -> FileRegistry:
+    """What ``PUT …/status`` means: act, never overwrite.
+
+    :raises WrongState: for a status that only the engine may set, or that the job's own does not allow
+    """
+    if status == job.status:
+        return job
+    if status == FileStatus.CANCELLED:
+        return cancel(job, by)
+    if status == FileStatus.PENDING:
+        return retry(job, by=by)
+    if status == FileStatus.DELETED:
+        delete(job, hard=False, by=by)
+        return job
+    raise WrongState(f"Only the server itself moves a job to {status}. You can set cancelled, pending or deleted.")
+
+
+def status_now(job: FileRegistry) -> str:
+    """The status in the database, for a job whose move was refused because another hand was first."""
+    return FileRegistry.objects.filter(pk=job.pk).values_list("status", flat=True).first() or "deleted"
+
+
+def source_key(job: FileRegistry) -> str:
+    """A name for what the job's chunks are cut from, and how: same bytes, plugin and parameters give the same key."""
+    parts = [job.content_hash or job.file_url, job.plugin_name, job.plugin_params]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,219 @@
+"""Where the files of jobs live: one folder a file, holding the original and everything made from it.
+
+<files>/incoming/<key>.part     an upload on its way in
+<files>/ab/ab12…/ab12….pdf      the original; what plugins make stands beside it under the same stem
+<files>/ab/ab12…/work/          the spool and scratch space; never served
+"""
+
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import time
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from django.conf import settings
+from django.core.files.storage import default_storage
+from django.core.files.uploadhandler import FileUploadHandler, StopUpload
+
+CHUNK = 256 * 1024
+KEY = re.compile(r"^[0-9a-f]{32}$")
+STORED_NAME = re.compile(r"^(?P<key>[0-9a-f]{32})(?:\.[a-z0-9]{1,16}){0,2}$")
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A complete upload that waits in ``incoming`` for its job.
+
+    :param size: bytes
+    :param sha256: of the bytes, 64 hex digits
+    """
+
+    key: str
+    path: Path
+    name: str
+    size: int
+    sha256: str
+    content_type: str | None
+
+    def close(self) -> None:
+        """Discard it, unless :func:`keep` has moved it. Django calls this for every upload when the request ends."""
+        self.path.unlink(missing_ok=True)
+
+
+class UploadTooLarge(Exception):
+    """The upload passed ``KB_MAX_UPLOAD_MB``; nothing of it is kept."""
+
+
+def root() -> Path:
+    return Path(default_storage.path(""))
+
+
+def folder(key: str) -> Path:
+    """The folder of the file with this key (32 hex digits)."""
+    if not KEY.match(key):
+        raise ValueError("not a storage key")
+    return root() / key[:2] / key
+
+
+def work_folder(key: str) -> Path:
+    """Scratch space of the file's jobs; made on demand."""
+    path = folder(key) / "work"
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def served_file(name: str) -> tuple[str, Path] | None:
+    """Key and path of a stored name such as ``<key>.html``; None when there is no such file."""
+    match = STORED_NAME.match(name)
+    if not match:
+        return None
+    path = folder(match["key"]) / name
+    return (match["key"], path) if path.is_file() else None
+
+
+def clean_name(name: str) -> str:
+    """The base name that people see: no path, no control characters, at most 255 characters with its extension."""
+    name = unicodedata.normalize("NFC", name.replace("\\", "/").rsplit("/", 1)[-1])
+    name = "".join(char for char in name if unicodedata.category(char)[0] != "C").strip()
+    if len(name) > 255:
+        stem, dot, extension = name.rpartition(".")
+        name = f"{stem[: 254 - len(extension)]}.{extension}" if dot and len(extension) <= 32 else name[:255]
+    return name if name.strip(". ") else "unnamed"
+
+
+def extension_of(name: str) -> str:
+    """The extension with its dot, in plain letters and digits; empty when there is none worth keeping."""
+    extension = name.rpartition(".")[2].lower() if "." in name else ""
+    return f".{extension}" if re.fullmatch(r"[a-z0-9]{1,16}", extension) else ""
+
+
+class Receiver:
+    """Writes a stream into ``incoming`` while hashing it. Nothing stays behind unless :meth:`finish` is reached."""
+
+    def __init__(self, name: str, content_type: str | None = None, limit: int | None = None) -> None:
+        self.key = secrets.token_hex(16)
+        self.name = clean_name(name)
+        self.content_type = (content_type or "")[:255] or None
+        self.limit = settings.KB_MAX_UPLOAD_MB * 1024 * 1024 if limit is None else limit
+        self.path = root() / "incoming" / f"{self.key}.part"
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.file: IO[bytes] = self.path.open("xb", buffering=CHUNK)
+        self.digest = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes) -> None:
+        self.size += len(data)
+        if self.size > self.limit:
+            self.abort()
+            raise UploadTooLarge
+        self.digest.update(data)
+        self.file.write(data)
+
+    def abort(self) -> None:
+        self.file.close()
+        self.path.unlink(missing_ok=True)
+
+    def finish(self) -> Upload:
+        """Flush to the disk, so that what is acknowledged survives a power loss."""
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        self.file.close()
+        return Upload(self.key, self.path, self.name, self.size, self.digest.hexdigest(), self.content_type)
+
+
+def receive(source: IO[bytes], name: str, content_type: str | None = None) -> Upload:
+    """Take a whole stream in.
+
+    :raises UploadTooLarge: past ``KB_MAX_UPLOAD_MB``
+    """
+    receiver = Receiver(name, content_type)
+    try:
+        while data := source.read(CHUNK):
+            receiver.write(data)
+        return receiver.finish()
+    except BaseException:
+        receiver.abort()
+        raise
+
+
+def keep(upload: Upload) -> str:
+    """Move an upload into a folder of its own; returns its path inside the storage."""
+    target = folder(upload.key)
+    target.mkdir(parents=True)
+    path = target / f"{upload.key}{extension_of(upload.name)}"
+    upload.path.replace(path)
+    for directory in (target, target.parent):
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    return str(path.relative_to(root()))
+
+
+def remove(key: str) -> list[str]:
+    """Delete the file's folder; returns the names that were in it, as paths inside the storage."""
+    target = folder(key)
+    removed = sorted(str(path.relative_to(root())) for path in target.rglob("*") if path.is_file())
+    shutil.rmtree(target, ignore_errors=True)
+    return removed
+
+
+def sweep_incoming(older_than: float = 24 * 3600) -> int:
+    """Delete uploads whose request died; returns how many."""
+    swept = 0
+    for path in (root() / "incoming").glob("*.part"):
+        try:
+            if path.stat().st_mtime < time.time() - older_than:
+                path.unlink()
+                swept += 1
+        except FileNotFoundError:
+            continue  # its request ended meanwhile
+    return swept
+
+
+def free_mb() -> float:
+    """Free space where files and database live, in MiB."""
+    path = root()
+    while not path.exists():
+        path = path.parent
+    return shutil.disk_usage(path).free / 2**20
+
+
+class StreamToStorage(FileUploadHandler):
+    """Django's upload handler: bytes go from the socket to ``incoming`` without passing through memory or /tmp."""
+
+    receiver: Receiver | None = None
+
+    def new_file(self, *args: Any, **kwargs: Any) -> None:
+        super().new_file(*args, **kwargs)
+        self.receiver = Receiver(self.file_name or "", self.content_type)
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
+        assert self.receiver is not None  # noqa: S101  (new_file always came first)
+        try:
+            self.receiver.write(raw_data)
+        except UploadTooLarge:
+            self.receiver = None
+            self.too_large()
+
+    def too_large(self) -> None:
+        if self.request is not None:
+            self.request.upload_too_large = True  # type: ignore[attr-defined]
+        raise StopUpload(connection_reset=True)  # answers now instead of reading the rest
+
+    def file_complete(self, file_size: int) -> Any:
+        if self.receiver is None:
+            return None
+        upload, self.receiver = self.receiver.finish(), None
+        return upload
+
+    def upload_interrupted(self) -> None:
+        if self.receiver is not None:
+            self.receiver.abort()
+            self.receiver = None
