@@ -9,7 +9,6 @@ import threading
 from pathlib import Path
 
 from django.conf import settings
-
 from plugins.catalogue import Catalogue, build_catalogue
 
 _lock = threading.Lock()

@@ -1,0 +1,130 @@
+"""``manage.py ingest PATH… --collection NAME``: feed files from the terminal and watch them."""
+
+import sys
+import threading
+import time
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
+from rich.console import Console
+
+from collections_app import services as collections
+from collections_app.models import Collection
+from ingestion import boot, hosts, services, storage, worker
+from ingestion.models import FileRegistry, FileStatus, Worker
+from ingestion.terminal import watch_jobs
+
+INTERRUPTED = 130
+
+
+class Command(BaseCommand):
+    help = (
+        "Ingest files and folders into a collection, with live progress. Exit code 0: all completed; "
+        "1: some did not; 2: wrong usage; 130: you stopped watching (the jobs go on)."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="file, or folder with all its files")
+        parser.add_argument("--collection", required=True, help="name (made when new) or id")
+        parser.add_argument("--owner", default=boot.ADMIN, help="owner of the collection (default: %(default)s)")
+        parser.add_argument("--plugin", help="ingest plugin; by default the one that suits each file")
+        parser.add_argument(
+            "--param", action="append", default=[], metavar="KEY=VALUE", help="plugin parameter; may be repeated"
+        )
+        parser.add_argument("--no-wait", action="store_true", help="submit and return")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        params = parameters(options["param"])
+        files = list(expand(options["paths"]))
+        collection = find_or_create(options["collection"], options["owner"])
+        console = Console(file=sys.stdout, highlight=False)
+        jobs = [self.submit(collection, path, options["plugin"], params) for path in files]
+        console.print(f"{len(jobs)} submitted to [bold]{collection.name}[/bold] (collection {collection.pk})")
+        if options["no_wait"]:
+            return
+        try:
+            with_workers(jobs, console)
+        except KeyboardInterrupt:
+            console.print("No longer watching. The jobs go on as long as the server runs.")
+            sys.exit(INTERRUPTED)
+        if any(job.status != FileStatus.COMPLETED for job in FileRegistry.objects.filter(pk__in=[j.pk for j in jobs])):
+            sys.exit(1)
+
+    def submit(self, collection: Collection, path: Path, plugin: str | None, params: dict[str, str]) -> FileRegistry:
+        with path.open("rb") as source:
+            upload = storage.receive(source, path.name)
+        try:
+            return services.submit(collection, plugin or boot.plugin_for(path.name), params, upload=upload)
+        except services.InvalidParameters as error:
+            raise CommandError(f"{error}. See the parameters of {plugin} at /ingestion/plugins.", returncode=2) from error
+        except (services.UnknownPlugin, services.NoSpace) as error:
+            raise CommandError(str(error), returncode=2) from error
+        finally:
+            upload.close()
+
+
+def parameters(pairs: list[str]) -> dict[str, str]:
+    """``["chunk_size=500"]`` as a dict; values stay text, the plugin's declaration gives them their type."""
+    params = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise CommandError(f"--param takes KEY=VALUE, not {pair!r}.", returncode=2)
+        params[key] = value
+    return params
+
+
+def expand(paths: list[Path]) -> "list[Path]":
+    """Files as they are, folders with all their files except hidden ones."""
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = (p for p in path.rglob("*") if p.is_file())
+            files += sorted(p for p in inside if not any(part.startswith(".") for part in p.relative_to(path).parts))
+        elif path.is_file():
+            files.append(path)
+        else:
+            raise CommandError(f"There is no file or folder {path}.", returncode=2)
+    if not files:
+        raise CommandError("The folder holds no files.", returncode=2)
+    return files
+
+
+def find_or_create(name: str, owner: str) -> Collection:
+    """A collection by id or by the owner's name; made when there is none of this name."""
+    live = Collection.objects.filter(deleted_at__isnull=True)
+    found = live.filter(owner=owner, name=name).first()
+    if found is None and name.isdigit():
+        found = live.filter(pk=int(name)).first()
+        if found is None:
+            raise CommandError(f"There is no collection {name}.", returncode=2)
+    return found or collections.create_collection(name, owner)
+
+
+def with_workers(jobs: list[FileRegistry], console: Console) -> None:
+    """Watch *jobs* to their end; where no server runs, work on them in this process."""
+    ids = [job.pk for job in jobs]
+    if worker.living_workers():
+        watch_jobs(ids, console)
+        return
+    console.print("No worker is running, so this command does the work itself.", style="dim")
+    # Held by this thread for as long as the process lives: the host dies with the thread that started it.
+    thread = threading.Thread(target=work_on, args=(ids,), daemon=True)
+    thread.start()
+    watch_jobs(ids, console)
+
+
+def work_on(ids: list[int]) -> None:
+    """Be a worker until the jobs have ended."""
+    try:
+        while FileRegistry.objects.live().filter(pk__in=ids).exists():
+            if not worker.wake():
+                time.sleep(0.2)  # the rest waits for its next automatic try
+    finally:
+        hosts.discard()
+        me = worker.this_worker()
+        Worker.objects.filter(pk=me.pk).delete()
+        connection.close()

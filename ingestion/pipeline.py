@@ -1,0 +1,296 @@
+"""A claimed job's way: source → plugin host → spool → embeddings → collection, with progress all along.
+
+Nothing here writes a status except the completion, which publishes the document in the same transaction.
+"""
+
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from django.conf import settings
+from django.db import transaction
+from plugins.catalogue import PluginInfo
+from plugins.host_client import Done, Progress, RunRequest, Stats, Warned
+from plugins.spool import SpoolSummary, read_spool, spool_summary
+
+from collections_app import links
+from collections_app import services as collections
+from collections_app.crypto import decrypt
+from collections_app.embeddings import breaker
+from collections_app.embeddings.base import Abandoned, Embedder, VendorError
+from collections_app.models import Collection, Document
+from ingestion import catalogue, hosts, queue, storage
+from ingestion.models import EventKind, FileRegistry, JobEvent, ProgressUnit
+from ingestion.services import source_key
+from ingestion.watch import TAKEN_AWAY, Stopped, Watch
+from plugins.base import Chunk, PluginError
+
+CONVERTED = 30.0  # overall percentage at which the conversion is done; the rest is embedding and storing
+REPORT_SECONDS = 0.2  # how often progress of a conversion is written at most
+
+
+@dataclass
+class Run:
+    """What one run of a job carries along."""
+
+    job: FileRegistry
+    collection: Collection
+    watch: Watch
+    stats: dict[str, Any] = field(default_factory=dict)
+    timings: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def spool_path(self) -> Path:
+        key = self.job.storage_key or f"{self.job.pk:032x}"  # a fetched source has no upload to name its folder
+        return storage.work_folder(key) / "spool.jsonl"
+
+    def timed(self, stage: str, began: float, message: str) -> None:
+        """Record a stage of ``processing_stats.stage_timings``; *began* is ``time.monotonic()``."""
+        self.timings.append(
+            {
+                "stage": stage,
+                "duration_ms": round((time.monotonic() - began) * 1000),
+                "message": message,
+                "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+            }
+        )
+
+
+def run(job: FileRegistry, watch: Watch) -> None:
+    """Ingest *job*, which this process has claimed, to its completion.
+
+    :raises Stopped: when the run must end without another word
+    :raises PluginError: what went wrong, in words for the person who uploaded
+    """
+    this = Run(job, Collection.objects.get(pk=job.collection_id), watch)
+    key = source_key(job)
+    summary = spool_summary(this.spool_path, key) or convert(this, key)
+    this.stats = {**summary.stats, **this.stats}
+    store(this, key, summary)
+    this.spool_path.unlink(missing_ok=True)
+
+
+# -- Converting ------------------------------------------------------------------------------------
+
+
+def convert(this: Run, key: str) -> SpoolSummary:
+    """Have the plugin host turn the source into chunks on the spool."""
+    info = installed_plugin(this.job.plugin_name)
+    began = time.monotonic()
+    reporter = Reporter(this, info.progress_unit)
+    reporter.tell(0, 0, f"Converting with {info.name}")
+    host = hosts.current()
+    try:
+        for report in host.run(request(this, info, key)):
+            this.watch.check()
+            if isinstance(report, Progress):
+                this.watch.progressed()
+                reporter.tell(report.current, report.total, report.message)
+            elif isinstance(report, Stats):
+                this.stats.update(report.stats)
+            elif isinstance(report, Warned):
+                JobEvent.write(this.job, EventKind.WARNING, report.message, report.data)
+            elif isinstance(report, Done):
+                break
+            reporter.flush()
+    except BaseException:
+        hosts.discard()  # whatever it was doing, it must not go on; the next job gets a fresh one
+        raise
+    summary = spool_summary(this.spool_path, key)
+    if summary is None:
+        raise PluginError("plugin_error", f"{info.name} ended without leaving its chunks.", hint="Retry it.")
+    this.timed("conversion", began, f"{summary.chunks} chunks by {info.name}")
+    return summary
+
+
+def installed_plugin(name: str) -> PluginInfo:
+    info = catalogue.current().ingest.get(name)
+    if info is None:
+        raise PluginError(
+            "plugin_missing", f"The plugin {name} is not installed any more.", hint="Upload the file with another one."
+        )
+    return info
+
+
+def request(this: Run, info: PluginInfo, key: str) -> RunRequest:
+    job = this.job
+    context: dict[str, Any] = {
+        "file_url": links.static_path(job.owner, this.collection.name, Path(job.file_path).name)
+        if job.file_path
+        else job.file_url,
+        "original_filename": job.original_filename,
+        "collection_owner": this.collection.owner,
+        "collection_name": this.collection.name,
+    }
+    if "openai_api_key" in info.parameters and this.collection.embedding_vendor == "openai":
+        context["openai_api_key"] = decrypt(this.collection.embedding_api_key)
+    path = storage.root() / job.file_path if job.file_path else this.spool_path.parent
+    if job.file_path and not path.exists():
+        raise PluginError("file_missing", "The uploaded file is no longer on the server.", hint="Upload it again.")
+    return RunRequest(
+        run=str(job.run_id),
+        plugin=info.name,
+        path=str(path),
+        params=job.plugin_params,
+        context=context,
+        spool=str(this.spool_path),
+        spool_key=key,
+        cpu_seconds=settings.KB_PLUGIN_CPU_SECONDS,
+    )
+
+
+class Reporter:
+    """Writes a plugin's progress to the row, not more often than people can see, and never loses the latest."""
+
+    def __init__(self, this: Run, unit: str) -> None:
+        self.this = this
+        self.unit = unit if unit in ProgressUnit.values else ProgressUnit.STAGE
+        self.written = 0.0
+        self.latest: tuple[int, int, str] | None = None
+
+    def tell(self, current: int, total: int, message: str) -> None:
+        self.latest = (current, total, message)
+        self.flush()
+
+    def flush(self) -> None:
+        now = time.monotonic()
+        if self.latest is None or now - self.written < REPORT_SECONDS:
+            return
+        (current, total, message), self.latest = self.latest, None
+        self.written = now
+        share = min(1.0, max(0.0, current / total)) if total > 0 else 0.0
+        written = self.this.job.report(
+            self.this.watch.run_id,
+            current=current,
+            total=total,
+            message=message,
+            unit=self.unit,
+            overall=CONVERTED * share,
+            stats=self.this.stats or None,
+        )
+        if not written:
+            raise Stopped(TAKEN_AWAY)
+
+
+# -- Storing ---------------------------------------------------------------------------------------
+
+
+def store(this: Run, key: str, summary: SpoolSummary) -> None:
+    """Embed the spooled chunks in batches and complete the job. Goes on where a lost or postponed run stopped."""
+    began = time.monotonic()
+    embedder = collections.embedder(this.collection)
+    document: Document | None = None
+    done = collections.resumable(this.job.pk, key)
+    chunks = read_spool(this.spool_path, key, start=done)
+    if summary.chunks > embedder.batch_size:
+        announce(this, done, summary.chunks)
+    while True:
+        batch = list(islice(chunks, embedder.batch_size))
+        vectors = embed(this, embedder, batch) if batch else None
+        last = done + len(batch) >= summary.chunks
+        if not batch and not last:
+            this.spool_path.unlink(missing_ok=True)
+            raise PluginError("spool_damaged", "The converted chunks were damaged on disk.", transient=True)
+        if last:
+            this.timed("embedding", began, f"{summary.chunks} chunks embedded and stored")
+        with transaction.atomic():
+            hold(this, done + len(batch), summary, last)
+            if document is None:
+                document = collections.begin_document(this.collection, this.job.pk, this.watch.run_id, key)
+            if vectors is not None:
+                collections.store_batch(document, done, batch, vectors)
+            if last:
+                collections.publish(document)
+        done += len(batch)
+        this.watch.progressed()
+        this.watch.check()
+        if last:
+            return
+
+
+def announce(this: Run, done: int, total: int) -> None:
+    """Show that chunks are added now, before the first batch is embedded."""
+    message = f"Adding chunks to collection... ({done} of {total})"
+    JobEvent.write(this.job, EventKind.STAGE, f"Adding {total} chunks")
+    if not this.job.report(
+        this.watch.run_id, current=done, total=total, message=message, unit=ProgressUnit.CHUNK, overall=CONVERTED
+    ):
+        raise Stopped(TAKEN_AWAY)
+
+
+def hold(this: Run, done: int, summary: SpoolSummary, last: bool) -> None:
+    """The fence of a batch: take the row, with the progress that the batch makes true, or stop.
+
+    It comes first in the transaction, so that on PostgreSQL its lock makes a cancel wait until the batch has
+    committed, and a batch wait until a cancel has.
+    """
+    total = summary.chunks
+    if last:
+        held = this.job.complete(this.watch.run_id, total, f"{total} chunks added", processing_stats(this, summary))
+    else:
+        held = this.job.report(
+            this.watch.run_id,
+            current=done,
+            total=total,
+            message=f"Adding chunks to collection... ({done} of {total})",
+            unit=ProgressUnit.CHUNK,
+            overall=CONVERTED + (100 - CONVERTED) * done / total,
+        )
+    if not held:
+        raise Stopped(TAKEN_AWAY)
+
+
+def embed(this: Run, embedder: Embedder, batch: list[Chunk]) -> np.ndarray:
+    """Vectors of a batch. A failing vendor is reported to the breaker that all workers share."""
+    breaker.check(this.collection)
+    try:
+        vectors = embedder.embed([chunk["text"] for chunk in batch], cancel=this.watch.stopped)
+    except Abandoned:
+        this.watch.check()
+        raise Stopped(TAKEN_AWAY) from None
+    except VendorError as error:
+        if error.transient:
+            breaker.failed(this.collection, error)
+        raise
+    if breaker.succeeded(this.collection):
+        wake_waiting(this.collection)
+    return vectors
+
+
+def wake_waiting(collection: Collection) -> None:
+    """The vendor is back: jobs that waited for it need not wait any longer."""
+    waiting = FileRegistry.objects.pending().filter(
+        error_code__startswith="vendor_",
+        not_before__isnull=False,
+        collection__embedding_vendor=collection.embedding_vendor,
+        collection__embedding_endpoint=collection.embedding_endpoint,
+    )
+    if waiting.update(not_before=None):
+        queue.ring()
+
+
+def processing_stats(this: Run, summary: SpoolSummary) -> dict[str, Any]:
+    """What the job page shows: the plugin's own figures over these, with the stages of this run."""
+    own = this.stats
+    return {
+        "content_length": summary.characters,
+        "images_extracted": 0,
+        "images_with_llm_descriptions": 0,
+        "llm_calls": [],
+        "total_llm_duration_ms": 0,
+        "chunking_strategy": None,
+        "chunk_stats": {
+            "count": summary.chunks,
+            "avg_size": round(summary.characters / max(1, summary.chunks), 1),
+            "min_size": None,
+            "max_size": None,
+        },
+        "output_files": None,
+        "markdown_preview": None,
+        **own,
+        "stage_timings": [*own.get("stage_timings", []), *this.timings],
+    }

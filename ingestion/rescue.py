@@ -1,0 +1,91 @@
+"""Jobs whose worker is gone go back to the queue; jobs that nobody heard of are rung for again.
+
+It runs in the supervisor and not in the pool that it looks after. Any number of machines may run it at once: each
+step is a guarded move.
+"""
+
+import logging
+import socket
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from ingestion import queue
+from ingestion.models import FileRegistry, Worker
+from plugins import process
+
+logger = logging.getLogger("kb.rescue")
+
+UNHEARD_SECONDS = 2.0
+
+
+def sweep() -> int:
+    """One round of everything here; returns how many jobs were taken back."""
+    rescued = rescue_dead() + rescue_expired()
+    bury_workers()
+    ring_for_unheard()
+    return rescued
+
+
+def rescue_expired() -> int:
+    """Jobs whose lease ran out: their worker hangs, is cut off, or lived on a machine that died."""
+    return sum(
+        take_back(job, f"no sign of life for {settings.KB_LEASE_SECONDS:g} seconds")
+        for job in FileRegistry.objects.expired()
+    )
+
+
+def rescue_dead() -> int:
+    """Jobs whose worker process on this machine is dead: no need to wait for the lease."""
+    return sum(
+        take_back(job, "its process died", process_is_dead=True)
+        for job in FileRegistry.objects.processing().filter(worker__in=living_rows_here()).select_related("worker")
+        if job.worker and is_dead(job.worker)
+    )
+
+
+def take_back(job: FileRegistry, reason: str, *, process_is_dead: bool = False) -> bool:
+    if not job.lose_lease(reason, process_is_dead=process_is_dead):
+        return False  # it ended, or its worker came back, or another machine's rescue was first
+    logger.warning("Job %s taken back from worker %s: %s", job.pk, job.worker_id, reason)
+    return True
+
+
+def release_all(workers: Q, reason: str) -> int:
+    """Give the jobs of these workers back without counting a lost lease: it was not the jobs' doing."""
+    held = FileRegistry.objects.processing().filter(worker__in=Worker.objects.filter(workers))
+    return sum(job.release(reason) for job in held)
+
+
+def release_gone() -> int:
+    """At start: jobs of an earlier server of this machine, which was killed with all its workers."""
+    gone = [worker.pk for worker in living_rows_here() if is_dead(worker)]
+    return release_all(Q(pk__in=gone), "Given back: the server was killed") if gone else 0
+
+
+def living_rows_here() -> "list[Worker]":
+    return list(Worker.objects.filter(host=socket.gethostname(), stopped_at__isnull=True))
+
+
+def is_dead(worker: Worker) -> bool:
+    """Whether the process behind a worker row of this machine is gone for certain."""
+    return worker.boot_id != process.boot_id() or not process.is_alive(worker.pid, worker.process_started)
+
+
+def bury_workers() -> None:
+    """Mark workers of this machine that are gone, so that nobody takes them for living."""
+    dead = [worker.pk for worker in living_rows_here() if is_dead(worker)]
+    if dead:
+        Worker.objects.filter(pk__in=dead).update(stopped_at=Now())
+
+
+def ring_for_unheard() -> None:
+    """A bell may be lost between the job's commit and its enqueueing, or with the worker that held it."""
+    waiting = Q(updated_at__lt=Now() - timedelta(seconds=UNHEARD_SECONDS)) & (
+        Q(not_before__isnull=True) | Q(not_before__lt=Now())
+    )
+    unheard = FileRegistry.objects.pending().filter(waiting)
+    for _ in unheard.values_list("pk")[: settings.MAX_CONCURRENT_INGESTION_TASKS]:
+        queue.ring()

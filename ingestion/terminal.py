@@ -1,0 +1,84 @@
+"""Jobs as people see them in a terminal: live bars, or plain lines where there is no terminal."""
+
+import time
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from ingestion.models import LIVE, FileRegistry, FileStatus
+
+POLL_SECONDS = 0.2
+BARS = 12  # more would not fit a screen; the rest is counted in the last line
+
+COLOURS = {
+    FileStatus.PENDING: "dim",
+    FileStatus.PROCESSING: "cyan",
+    FileStatus.COMPLETED: "green",
+    FileStatus.FAILED: "red",
+    FileStatus.CANCELLED: "yellow",
+    FileStatus.DELETED: "yellow",
+}
+
+
+def outcome(job: FileRegistry) -> str:
+    """One line about a job that has ended, with rich markup."""
+    colour = COLOURS[FileStatus(job.status)]
+    line = f"[{colour}]{job.status:<10}[/{colour}] {escape(job.original_filename)}"
+    if job.status == FileStatus.COMPLETED:
+        seconds = (job.processing_completed_at - job.processing_started_at).total_seconds()  # type: ignore[operator]
+        return f"{line}  [dim]{job.document_count} chunks, {seconds:.1f} s[/dim]"
+    if job.status == FileStatus.FAILED:
+        hint = (job.error_details or {}).get("hint")
+        return f"{line}  {escape(job.error_message or '')} [dim]({job.error_code})[/dim]" + (
+            f"\n{'':<11}[dim]{escape(hint)}[/dim]" if hint else ""
+        )
+    return line
+
+
+def watch_jobs(ids: Iterable[int], console: Console) -> None:
+    """Show *ids* until all have ended; each ended job leaves one line."""
+    waiting = list(ids)
+    with bars(console) as progress:
+        shown: dict[int, TaskID] = {}
+        while waiting:
+            jobs = {job.pk: job for job in read(waiting)}
+            for pk in list(waiting):
+                job = jobs.get(pk)
+                if job is None or job.status not in LIVE:
+                    waiting.remove(pk)
+                    if pk in shown:
+                        progress.remove_task(shown.pop(pk))
+                    progress.console.print(outcome(job) if job else f"[yellow]deleted[/yellow]    job {pk}")
+            for pk in waiting:
+                if pk in shown or len(shown) < BARS:
+                    draw(progress, shown, jobs[pk])
+            if waiting:
+                time.sleep(POLL_SECONDS)
+
+
+def read(ids: list[int]) -> "list[FileRegistry]":
+    found: list[FileRegistry] = []
+    for start in range(0, len(ids), 500):  # SQLite allows a bounded number of parameters
+        found += FileRegistry.objects.filter(pk__in=ids[start : start + 500])
+    return found
+
+
+def draw(progress: Progress, shown: dict[int, TaskID], job: FileRegistry) -> None:
+    if job.pk not in shown:
+        shown[job.pk] = progress.add_task(escape(job.original_filename), total=100, message="")
+    progress.update(shown[job.pk], completed=job.progress_overall, message=escape(job.progress_message))
+
+
+def bars(console: Console) -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", table_column=None),
+        BarColumn(bar_width=30),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        TextColumn("[dim]{task.fields[message]}[/dim]"),
+        console=console,
+        transient=True,
+    )

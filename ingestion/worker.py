@@ -1,0 +1,237 @@
+"""wake → claim → run → finish: what a worker process does.
+
+It is woken by a bell that names no job, claims any that is due, and settles how each run ends.
+"""
+
+import errno
+import logging
+import os
+import random
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+from collections_app.embeddings.breaker import VendorOpen
+from django.conf import settings
+from django.db import DatabaseError, OperationalError, connection
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from collections_app.embeddings.base import VendorError
+from ingestion import hosts, pipeline, storage
+from ingestion.errors import details_of
+from ingestion.models import FileRegistry, Worker
+from ingestion.watch import TIMED_OUT, TIMED_OUT_HINT, Stopped, Watch
+from plugins import process
+from plugins.base import PluginError
+
+logger = logging.getLogger("kb.worker")
+
+JOBS_A_WAKE = 200  # then the bell is answered, so that django-q2 can count and recycle its workers
+BEAT_SECONDS = 10.0
+
+_worker: Worker | None = None
+
+
+# -- Presence --------------------------------------------------------------------------------------
+
+
+def start() -> None:
+    """Called once in each worker process, before its first bell: shows it as alive, and warms its plugin host."""
+    os.nice(5)  # people's requests come first; on a small machine both share the same cores
+    this_worker()
+    threading.Thread(target=_beat, name="worker-beat", daemon=True).start()
+    hosts.current()
+
+
+def this_worker() -> Worker:
+    """The row that stands for this process."""
+    global _worker
+    pid = os.getpid()
+    if _worker is None or _worker.pid != pid:  # a forked child is another worker
+        _worker, _ = Worker.objects.get_or_create(
+            host=socket.gethostname(),
+            boot_id=process.boot_id(),
+            pid=pid,
+            process_started=process.started_at(pid) or 0.0,
+            defaults={"supervisor": os.environ.get("KB_SUPERVISOR", "")},
+        )
+    return _worker
+
+
+def _beat() -> None:
+    worker = this_worker()
+    while True:
+        time.sleep(BEAT_SECONDS)
+        try:
+            Worker.objects.filter(pk=worker.pk).update(beat_at=Now(), stopped_at=None)
+        except DatabaseError as error:
+            logger.warning("Worker %s cannot say that it lives (%s)", worker, error)
+            connection.close()
+
+
+def living_workers() -> int:
+    """Workers heard of lately, on any machine."""
+    horizon = Now() - timedelta(seconds=3 * BEAT_SECONDS)
+    return Worker.objects.filter(stopped_at__isnull=True, beat_at__gte=horizon).count()
+
+
+def drain_flag() -> Path | None:
+    """The file whose presence says: claim nothing more, this machine's server is stopping."""
+    supervisor = os.environ.get("KB_SUPERVISOR")
+    return Path(settings.KB_RUN_DIR) / f"draining-{supervisor}" if supervisor else None
+
+
+def draining() -> bool:
+    flag = drain_flag()
+    return flag is not None and flag.exists()
+
+
+# -- Claiming --------------------------------------------------------------------------------------
+
+
+def wake() -> int:
+    """The task that the bell runs: work until nothing is due. Returns how many jobs it ran."""
+    ran = 0
+    while ran < JOBS_A_WAKE and (job := claim_next(this_worker())):
+        run_job(job)
+        ran += 1
+    return ran
+
+
+def claim_next(worker: Worker | None) -> FileRegistry | None:
+    """Claim the job that is next: by priority, fair between owners, then by age. None when nothing is due."""
+    if draining():
+        return None
+    if storage.free_mb() < settings.KB_MIN_FREE_MB:
+        logger.error("Less than KB_MIN_FREE_MB (%d MiB) is free: no job is started", settings.KB_MIN_FREE_MB)
+        return None
+    for _ in range(20):  # another worker may take the same job first
+        job = next_due()
+        if job is None:
+            return None
+        if job.claim(worker):
+            return job
+    return None
+
+
+def next_due() -> FileRegistry | None:
+    """The due job of the highest priority; among those, of an owner with the fewest running; then the oldest."""
+    due = FileRegistry.objects.due().in_queue_order()
+    first = due.first()
+    if first is None:
+        return None
+    running = Counter(FileRegistry.objects.processing().values_list("owner", flat=True))
+    if not running[first.owner]:
+        return first
+    due = due.filter(priority=first.priority)
+    for candidates in [
+        due.exclude(owner__in=list(running)),
+        *(due.filter(owner__in=[o for o, n in running.items() if n == load]) for load in sorted(set(running.values()))),
+    ]:
+        if job := candidates.first():
+            return job
+    return None
+
+
+# -- Running ---------------------------------------------------------------------------------------
+
+
+def run_job(job: FileRegistry) -> None:
+    """Run a claimed job and settle how it ended. Never raises for what a job may do wrong."""
+    assert job.run_id is not None  # noqa: S101  (claimed)
+    try:
+        with Watch(job) as watch:
+            pipeline.run(job, watch)
+        logger.info("Job %s completed", job.pk)
+    except Stopped as stop:
+        hosts.current()  # warm again before the next job needs it
+        if stop.reason == TIMED_OUT:
+            settle(job, PluginError(TIMED_OUT, stop.message, hint=TIMED_OUT_HINT))
+        else:
+            logger.info("Job %s was taken away from this run", job.pk)
+    except Exception as error:
+        hosts.current()
+        settle(job, error)
+
+
+def settle(job: FileRegistry, error: Exception) -> None:
+    """Fail the job or postpone its next try. Where not even that can be written, the lease runs out instead."""
+    problem = explain(error)
+    for delay in _patience():
+        try:
+            if problem.transient and postpone(job, problem):
+                return
+            fail(job, problem, error)
+            return
+        except OperationalError as trouble:
+            logger.warning("Job %s: cannot write how it ended yet (%s)", job.pk, trouble)
+            connection.close()
+            time.sleep(delay)
+
+
+def _patience() -> Iterator[float]:
+    yield from (0.1, 0.5, 2.0)
+
+
+def explain(error: Exception) -> PluginError:
+    """Any exception as one with a code, a sentence and a hint."""
+    if isinstance(error, PluginError):
+        return error
+    text = str(error).lower()
+    if getattr(error, "errno", None) == errno.ENOSPC or ("disk" in text and "full" in text):
+        return PluginError(
+            "no_space",
+            "The server's disk is full.",
+            hint="It is tried again by itself when there is space.",
+            transient=True,
+        )
+    if isinstance(error, OperationalError):
+        return PluginError(
+            "database_busy", "The database could not be written.", hint="It is tried again by itself.", transient=True
+        )
+    return PluginError(
+        "internal_error",
+        "The server made a mistake while ingesting this file.",
+        hint="Retry it; if it fails again, tell the operator the number of this job.",
+    )
+
+
+def postpone(job: FileRegistry, problem: PluginError) -> bool:
+    """Schedule the next try; False when the job's patience or its tries are used up."""
+    job.refresh_from_db()
+    waited = (timezone.now() - job.postponed_since).total_seconds() if job.postponed_since else 0.0
+    if waited > settings.KB_RETRY_PATIENCE_SECONDS:
+        return False
+    uses_attempt = not isinstance(problem, VendorOpen)
+    if uses_attempt and job.transient_failures >= settings.KB_MAX_TRANSIENT_FAILURES:
+        return False
+    delay = delay_before_retry(job, problem)
+    assert job.run_id is not None  # noqa: S101
+    at = timezone.now() + timedelta(seconds=delay)
+    note = f"{problem.message} Next try at {at:%H:%M:%S} UTC."
+    job.postpone(job.run_id, delay, problem.code, problem.message, uses_attempt=uses_attempt, note=note)
+    logger.warning("Job %s postponed by %.1f s: %s", job.pk, delay, problem.message)
+    return True
+
+
+def delay_before_retry(job: FileRegistry, problem: PluginError) -> float:
+    """Seconds until the next try: growing with each failure and jittered, or what the vendor asked for."""
+    if isinstance(problem, VendorOpen):
+        until = (problem.until - timezone.now()).total_seconds()
+        return max(0.1, until) + random.uniform(0, 1)  # noqa: S311  (jitter)
+    delay = settings.KB_RETRY_BASE_SECONDS * 2**job.transient_failures * random.uniform(0.5, 1.5)  # noqa: S311
+    asked = problem.retry_after if isinstance(problem, VendorError) else None
+    return min(600.0, max(delay, asked or 0.0))
+
+
+def fail(job: FileRegistry, problem: PluginError, error: Exception) -> None:
+    assert job.run_id is not None  # noqa: S101
+    if job.fail(job.run_id, problem.code, problem.message, details_of(job, problem, error)):
+        logger.info("Job %s failed: %s (%s)", job.pk, problem.message, problem.code)
+    if problem.code == "internal_error":
+        logger.error("Job %s: unexpected error", job.pk, exc_info=error)
