@@ -10,6 +10,7 @@ from pathlib import Path
 
 from django.conf import settings
 from plugins.catalogue import Catalogue, build_catalogue
+from plugins.registry import plugin_modules
 
 _lock = threading.Lock()
 _read: tuple[float, Catalogue] | None = None
@@ -34,7 +35,7 @@ def current() -> Catalogue:
 def refresh() -> Catalogue:
     """Ask the plugins anew, in child processes, and keep the answer (takes a second or two)."""
     with _lock:
-        catalogue = build_catalogue(settings.KB_PLUGIN_MODULES)
+        catalogue = build_catalogue(plugin_modules(settings.KB_PLUGIN_MODULES))
         path().parent.mkdir(parents=True, exist_ok=True)
         draft = path().with_suffix(f".{os.getpid()}.tmp")
         draft.write_text(catalogue.to_json(), encoding="utf-8")

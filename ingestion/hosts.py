@@ -1,7 +1,5 @@
 """The plugin host of this process: one warm child, replaced when it was killed, crashed or has grown."""
 
-import os
-import tempfile
 from pathlib import Path
 
 from django.conf import settings
@@ -23,14 +21,19 @@ def current() -> HostProcess:
 
 
 def host_settings() -> HostSettings:
-    work = Path(tempfile.gettempdir()) / f"kb-host-{os.getuid()}"
     return HostSettings(
         modules=tuple(catalogue.current().modules),
         memory_mb=settings.KB_PLUGIN_MEMORY_MB,
         cpu_seconds=settings.KB_PLUGIN_CPU_SECONDS,
-        work_folder=work,
+        work_dir=scratch(),
+        log_path=Path(settings.KB_RUN_DIR) / "plugins.log",
         env={"KB_FETCH_ALLOW_PRIVATE": ",".join(settings.KB_FETCH_ALLOW_PRIVATE)},
     )
+
+
+def scratch() -> Path:
+    """Where hosts keep temporary files; emptied at each start of the server."""
+    return Path(settings.KB_RUN_DIR) / "hosts"
 
 
 def discard() -> None:

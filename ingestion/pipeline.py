@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import transaction
 from plugins.catalogue import PluginInfo
 from plugins.host_client import Done, Progress, RunRequest, Stats, Warned
-from plugins.spool import SpoolSummary, read_spool, spool_summary
+from plugins.spool import Summary, read_spool, spool_summary
 
 from collections_app import links
 from collections_app import services as collections
@@ -70,22 +70,28 @@ def run(job: FileRegistry, watch: Watch) -> None:
     key = source_key(job)
     summary = spool_summary(this.spool_path, key) or convert(this, key)
     this.stats = {**summary.stats, **this.stats}
-    store(this, key, summary)
+    try:
+        store(this, key, summary)
+    except PluginError as error:
+        if error.code == "spool_lost":  # the next try converts again
+            this.spool_path.unlink(missing_ok=True)
+        raise
     this.spool_path.unlink(missing_ok=True)
 
 
 # -- Converting ------------------------------------------------------------------------------------
 
 
-def convert(this: Run, key: str) -> SpoolSummary:
+def convert(this: Run, key: str) -> Summary:
     """Have the plugin host turn the source into chunks on the spool."""
     info = installed_plugin(this.job.plugin_name)
     began = time.monotonic()
     reporter = Reporter(this, info.progress_unit)
     reporter.tell(0, 0, f"Converting with {info.name}")
     host = hosts.current()
+    reports = host.run(request(this, info, key))
     try:
-        for report in host.run(request(this, info, key)):
+        for report in reports:
             this.watch.check()
             if isinstance(report, Progress):
                 this.watch.progressed()
@@ -97,9 +103,8 @@ def convert(this: Run, key: str) -> SpoolSummary:
             elif isinstance(report, Done):
                 break
             reporter.flush()
-    except BaseException:
-        hosts.discard()  # whatever it was doing, it must not go on; the next job gets a fresh one
-        raise
+    finally:
+        reports.close()  # a run that is not followed to its end is killed, with its host and all it started
     summary = spool_summary(this.spool_path, key)
     if summary is None:
         raise PluginError("plugin_error", f"{info.name} ended without leaving its chunks.", hint="Retry it.")
@@ -139,7 +144,7 @@ def request(this: Run, info: PluginInfo, key: str) -> RunRequest:
         context=context,
         spool=str(this.spool_path),
         spool_key=key,
-        cpu_seconds=settings.KB_PLUGIN_CPU_SECONDS,
+        limits={"cpu_seconds": settings.KB_PLUGIN_CPU_SECONDS},
     )
 
 
@@ -179,7 +184,7 @@ class Reporter:
 # -- Storing ---------------------------------------------------------------------------------------
 
 
-def store(this: Run, key: str, summary: SpoolSummary) -> None:
+def store(this: Run, key: str, summary: Summary) -> None:
     """Embed the spooled chunks in batches and complete the job. Goes on where a lost or postponed run stopped."""
     began = time.monotonic()
     embedder = collections.embedder(this.collection)
@@ -192,9 +197,6 @@ def store(this: Run, key: str, summary: SpoolSummary) -> None:
         batch = list(islice(chunks, embedder.batch_size))
         vectors = embed(this, embedder, batch) if batch else None
         last = done + len(batch) >= summary.chunks
-        if not batch and not last:
-            this.spool_path.unlink(missing_ok=True)
-            raise PluginError("spool_damaged", "The converted chunks were damaged on disk.", transient=True)
         if last:
             this.timed("embedding", began, f"{summary.chunks} chunks embedded and stored")
         with transaction.atomic():
@@ -222,7 +224,7 @@ def announce(this: Run, done: int, total: int) -> None:
         raise Stopped(TAKEN_AWAY)
 
 
-def hold(this: Run, done: int, summary: SpoolSummary, last: bool) -> None:
+def hold(this: Run, done: int, summary: Summary, last: bool) -> None:
     """The fence of a batch: take the row, with the progress that the batch makes true, or stop.
 
     It comes first in the transaction, so that on PostgreSQL its lock makes a cancel wait until the batch has
@@ -273,7 +275,7 @@ def wake_waiting(collection: Collection) -> None:
         queue.ring()
 
 
-def processing_stats(this: Run, summary: SpoolSummary) -> dict[str, Any]:
+def processing_stats(this: Run, summary: Summary) -> dict[str, Any]:
     """What the job page shows: the plugin's own figures over these, with the stages of this run."""
     own = this.stats
     return {

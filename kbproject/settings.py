@@ -107,6 +107,7 @@ else:
             "NAME": KB_DATA_DIR / "kb.sqlite3",
             # The ORM broker closes "old" connections on each operation; without None it reopens SQLite each time.
             "CONN_MAX_AGE": None,
+            "TEST": {"NAME": KB_DATA_DIR / "test.sqlite3"},  # a file, since locks and WAL are part of what is tested
             "OPTIONS": {
                 "timeout": 20,
                 # A read that becomes a write fails at once in WAL mode, whatever the timeout; IMMEDIATE waits instead.

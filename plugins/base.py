@@ -86,8 +86,8 @@ class IngestPlugin(abc.ABC):
         if callback:
             callback(stats)
 
-    @classmethod
-    def warm_up(cls) -> None:  # noqa: B027  (most plugins have nothing slow to load)
+    @classmethod  # noqa: B027  (most plugins have nothing slow to load)
+    def warm_up(cls) -> None:
         """Load what is slow to import. Called once by a host that waits for work."""
 
 

@@ -115,9 +115,9 @@ def split_parameters(size: int = 1000, overlap: int = 200) -> ParameterSpecs:
     }
 
 
-def split_options(params: Mapping[str, Any], *, size: int = 1000, overlap: int = 200, markdown: bool = False) -> (
-    SplitOptions
-):
+def split_options(
+    params: Mapping[str, Any], *, size: int = 1000, overlap: int = 200, markdown: bool = False
+) -> SplitOptions:
     """Read the shared parameters from a plugin's keyword arguments.
 
     :raises PluginError: ``bad_parameter`` when they contradict each other
@@ -284,9 +284,9 @@ def markdown_blocks(blocks: Iterable[str], limit: int = BLOCK_CHARACTERS) -> Ite
             yield "".join(held), headings
             held, headings, length, previous = [], [], 0, ""
         bare = line.rstrip("\n")
-        if first or front_matter:
-            front_matter = bare == "---" if first else bare != "---"
-            first, previous = False, ""
+        if front_matter or (first and bare == "---"):
+            front_matter = first or bare != "---"
+            previous = ""
         elif mark := _FENCE.match(bare):
             fence = _next_fence(fence, mark[1], bare[mark.end() :])
             previous = ""
@@ -295,6 +295,7 @@ def markdown_blocks(blocks: Iterable[str], limit: int = BLOCK_CHARACTERS) -> Ite
                 headings.append(found)
                 bare = ""
             previous = bare
+        first = False
         held.append(line)
         length += len(line)
         if not bare.strip() and not fence and length > limit // 2:

@@ -113,7 +113,7 @@ def _number(name: str, value: Any) -> float | int:
             value = None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _Wrong("float_parsing", f"{name} must be a number, such as 0.5.")
-    if isinstance(value, float) and not math.isfinite(value) or abs(value) >= _GREATEST:
+    if (isinstance(value, float) and not math.isfinite(value)) or abs(value) >= _GREATEST:
         raise _Wrong("finite_number", f"{name} must be a finite number.")
     return value
 

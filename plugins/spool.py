@@ -8,6 +8,7 @@ import errno
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -52,11 +53,9 @@ class SpoolWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._file is not None:
-            self._file, file = None, self._file
-            try:
+            file, self._file = self._file, None
+            with suppress(OSError):  # what is buffered may not fit on a full disk, and is thrown away anyway
                 file.close()
-            except OSError:
-                pass  # what is buffered may not fit on a full disk, and is thrown away anyway
             self.part.unlink(missing_ok=True)
 
     def write(self, text: str, metadata: Mapping[str, Any]) -> None:
@@ -153,25 +152,20 @@ def _sync_folder(folder: Path) -> None:
         handle = os.open(folder, os.O_RDONLY)
     except OSError:
         return
-    try:
+    with suppress(OSError):
         os.fsync(handle)
-    except OSError:
-        pass
-    finally:
-        os.close(handle)
+    os.close(handle)
 
 
-class _no_space:
-    """Turns a full disk into an error that is retried."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(error, OSError) and is_no_space(error):
+@contextmanager
+def _no_space() -> Iterator[None]:
+    """Turn a full disk into an error that is retried."""
+    try:
+        yield
+    except OSError as error:
+        if is_no_space(error):
             raise no_space() from error
+        raise
 
 
 def is_no_space(error: OSError) -> bool:

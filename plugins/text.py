@@ -200,7 +200,8 @@ _UNLIKELY_WESTERN = re.compile(r"[^\W\d_a-zA-Z]{3}|[^\W\d_][¿¡¹²³°±´¼½
 def _western(sample: bytes) -> bool:
     """Tell Windows-1252 from what only looks like it: single accents among plain letters, no runs of them.
 
-    š and ž count as foreign: Czech and Croatian have them at the same place in cp1250. Detectors call short Spanish or French texts cp1250 or worse, since most of their letters agree.
+    š and ž count as foreign: Czech and Croatian have them at the same place in cp1250. Detectors call short Spanish
+    or French texts cp1250 or worse, since most of their letters agree.
     """
     try:
         text = sample.decode("cp1252")

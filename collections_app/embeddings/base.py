@@ -103,4 +103,5 @@ def normalised(vectors: NDArray[Any]) -> Vectors:
         raise ValueError("vectors that hold NaN or infinity")
     if not (lengths > 0).all():
         raise ValueError("vectors of zeros")
-    return (rows / lengths).astype(np.float32)
+    unit: Vectors = (rows / lengths).astype(np.float32)
+    return unit

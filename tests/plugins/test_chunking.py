@@ -23,7 +23,9 @@ from plugins.chunking import (
 WAYS = [("", splitter, False) for splitter in SPLITTERS] + [("", SPLITTERS[0], True)]
 WAYS += [(unit, SPLITTERS[0], False) for unit in UNITS]
 
-words = st.sampled_from(["a", "words", "río", "日本語", "😀", "#", "##", "```", "---", "|", "long" * 9, "e\u0301", ".", "x_y"])
+words = st.sampled_from(
+    ["a", "words", "río", "日本語", "😀", "#", "##", "```", "---", "|", "long" * 9, "e\u0301", ".", "x_y"]
+)
 gaps = st.sampled_from([" ", "  ", "\n", "\n\n", "\n \n", "\t", "\n\n\n", ""])
 texts = st.lists(st.tuples(words, gaps), max_size=60).map(lambda pairs: "".join(itertools.chain(*pairs)))
 sizes = st.integers(1, 60).flatmap(lambda size: st.tuples(st.just(size), st.integers(0, size - 1)))
@@ -158,7 +160,9 @@ def test_options_come_from_keyword_arguments_and_fall_back_to_defaults():
 
 def sentences(count):
     for number in range(count):
-        yield f"Paragraph {number} says that the library opens at nine and closes at eight in the evening. " * 3 + "\n\n"
+        yield (
+            f"Paragraph {number} says that the library opens at nine and closes at eight in the evening. " * 3 + "\n\n"
+        )
 
 
 @pytest.mark.parametrize("markdown", [False, True])

@@ -1,0 +1,19 @@
+"""What a search engine is."""
+
+from typing import NamedTuple, Protocol
+
+from collections_app.embeddings.base import Vector
+from collections_app.models import Collection
+
+
+class Hit(NamedTuple):
+    chunk_id: int
+    similarity: float  # cosine, -1 to 1
+
+
+class SearchEngine(Protocol):
+    def nearest(self, collection: Collection, query: Vector, top_k: int) -> list[Hit]:
+        """The *top_k* chunks of published documents that are nearest to *query* (length 1), nearest first.
+
+        Equal similarities come in the order of the chunks' ids. Fewer hits when the collection holds fewer chunks.
+        """

