@@ -50,7 +50,8 @@ def watch_jobs(ids: Iterable[int], console: Console) -> None:
                     waiting.remove(pk)
                     if pk in shown:
                         progress.remove_task(shown.pop(pk))
-                    progress.console.print(outcome(job) if job else f"[yellow]deleted[/yellow]    job {pk}")
+                    line = outcome(job) if job else f"[yellow]deleted[/yellow]    job {pk}"
+                    progress.console.print(line, soft_wrap=True)
             for pk in waiting:
                 if pk in shown or len(shown) < BARS:
                     draw(progress, shown, jobs[pk])

@@ -8,7 +8,7 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -67,12 +67,10 @@ class HttpEmbedder(Embedder, abc.ABC):
     in_flight: int  # requests at a time within one call
     patience: ClassVar[Patience]
 
-    def __init__(
-        self, model: str, endpoint: str = "", api_key: str = "", *, backoff_seconds: float | None = None
-    ) -> None:
+    def __init__(self, model: str, endpoint: str = "", api_key: str = "", **patience: Any) -> None:
         """
         :param endpoint: as people write it; blank means the vendor's own
-        :param backoff_seconds: of :class:`Patience`, for tests
+        :param patience: fields of :class:`Patience` that differ from the vendor's
         :raises VendorError: ``vendor_not_found`` for an endpoint that is no address
         """
         self.model = model
@@ -81,12 +79,14 @@ class HttpEmbedder(Embedder, abc.ABC):
             self.url = request_url(self.vendor, endpoint)
         except ValueError as error:
             raise VendorError("vendor_not_found", f"The embedding endpoint {error}.", hint=ENDPOINT_HINT) from error
-        base = self.patience if backoff_seconds is None else _with_backoff(self.patience, backoff_seconds)
-        self._patience = base
-        self._query_patience = Patience(
-            tries=2, read_seconds=min(20.0, base.read_seconds), total_seconds=20, backoff_seconds=base.backoff_seconds,
-            longest_wait=2,
-        )  # fmt: skip
+        self._patience = replace(self.patience, **patience)
+        self._query_patience = replace(
+            self._patience,
+            tries=2,
+            read_seconds=min(20.0, self._patience.read_seconds),
+            total_seconds=20.0,
+            longest_wait=2.0,
+        )
         self._queries: OrderedDict[str, Vector] = OrderedDict()
         self._queries_guard = threading.Lock()
 
@@ -309,13 +309,6 @@ ENDPOINT_HINT = "Write it like http://localhost:11434 or https://api.openai.com/
 KEY_HINT = "Set a valid API key for this collection."
 WAIT_HINT = "It is tried again by itself; if it goes on, check that server."
 CHUNK_HINT = "Check the model's name; if it says that the input is too long, use a smaller chunk_size."
-
-
-def _with_backoff(patience: Patience, backoff_seconds: float) -> Patience:
-    return Patience(
-        patience.tries, patience.connect_seconds, patience.read_seconds, patience.total_seconds, backoff_seconds,
-        patience.longest_wait,
-    )  # fmt: skip
 
 
 def _sendable(texts: list[str]) -> list[str]:

@@ -102,7 +102,8 @@ def docx(paragraphs: list[tuple[str, str]], head: str = "") -> bytes:
             f'Type="{office}/styles" Target="styles.xml"/></Relationships>',
             "word/styles.xml": f'{declaration}<w:styles xmlns:w="{_WORD}"><w:style w:type="paragraph" '
             'w:styleId="Heading1"><w:name w:val="heading 1"/></w:style></w:styles>',
-            "word/document.xml": f'{declaration}{head}<w:document xmlns:w="{_WORD}"><w:body>{body}</w:body></w:document>',
+            "word/document.xml": f'{declaration}{head}<w:document xmlns:w="{_WORD}">'
+            f"<w:body>{body}</w:body></w:document>",
         }
     )
 
@@ -145,7 +146,8 @@ def epub(chapters: list[str]) -> bytes:
         {
             "mimetype": "application/epub+zip",
             "META-INF/container.xml": '<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles>'
-            '<rootfile full-path="OEBPS/content.opf" media-type="application/oebps-package+xml"/></rootfiles></container>',
+            '<rootfile full-path="OEBPS/content.opf" media-type="application/oebps-package+xml"/>'
+            "</rootfiles></container>",
             "OEBPS/content.opf": '<package xmlns="http://www.idpf.org/2007/opf"><metadata '
             'xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>Small book</dc:title></metadata>'
             f"<manifest>{items}</manifest><spine>{spine}</spine></package>",

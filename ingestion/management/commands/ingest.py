@@ -1,5 +1,6 @@
 """``manage.py ingest PATH… --collection NAME``: feed files from the terminal and watch them."""
 
+import logging
 import sys
 import threading
 import time
@@ -110,6 +111,7 @@ def with_workers(jobs: list[FileRegistry], console: Console) -> None:
     if worker.living_workers():
         watch_jobs(ids, console)
         return
+    logging.getLogger("kb").setLevel(logging.WARNING)  # the bars tell the same
     console.print("No worker is running, so this command does the work itself.", style="dim")
     # Held by this thread for as long as the process lives: the host dies with the thread that started it.
     thread = threading.Thread(target=work_on, args=(ids,), daemon=True)

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from granian import Granian
 from granian.constants import Interfaces
+from granian.log import LogLevels
 
 from ingestion import boot
 
@@ -24,5 +25,5 @@ class Command(BaseCommand):
             blocking_threads=settings.KB_WEB_THREADS,
             respawn_failed_workers=True,
             websockets=False,
-            log_enabled=False,
+            log_level=LogLevels.warning,
         ).serve()
