@@ -258,9 +258,13 @@ def limit_cpu(seconds: float | None) -> None:
 
 def listen(commands: "queue.SimpleQueue[Command]") -> None:
     """Read commands until stdin closes: then the parent is gone, whatever the main thread does at the moment."""
-    for line in sys.stdin.buffer:
-        with suppress(ValueError):
-            commands.put(json.loads(line))
+    # Not sys.stdin: a thread that waits in it makes the interpreter abort when the main thread ends.
+    with open(0, "rb", closefd=False) as stdin:
+        for line in stdin:
+            with suppress(ValueError):
+                command = json.loads(line)
+                if isinstance(command, dict):
+                    commands.put(command)
     leave()
 
 

@@ -1,5 +1,4 @@
 import pytest
-from cryptography.fernet import Fernet
 
 from collections_app import crypto
 from collections_app.errors import SecretUnreadable
@@ -35,13 +34,6 @@ def test_a_lost_secret_key_is_told_without_the_secret(settings):
         crypto.decrypt(stored)
     assert caught.value.code == "secret_unreadable"
     assert "sk-1" not in str(caught.value) + caught.value.hint
-
-
-def test_the_secret_key_itself_opens_nothing(settings):
-    stored = crypto.encrypt("sk-1").removeprefix(crypto.MARK)
-    derived = crypto._derived(settings.SECRET_KEY)
-    assert Fernet(derived).decrypt(stored.encode()) == b"sk-1"
-    assert settings.SECRET_KEY.encode() not in derived
 
 
 @pytest.mark.parametrize(

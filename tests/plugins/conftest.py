@@ -27,7 +27,7 @@ GOOD = """
 """
 
 BAD = """
-    import ctypes, os, signal, subprocess, sys, threading, time
+    import ctypes, os, re, signal, stat, subprocess, sys, threading, time
     from pathlib import Path
     from kit import PluginError, chunk, plugin
 
@@ -52,8 +52,6 @@ BAD = """
     @plugin
     def hangs_in_c(path, kwargs):
         kwargs["progress_callback"](1, 2, "stuck")
-        (lambda: b"a" * 10 ** 9)
-        import re
         re.match(r"(a+)+$", "a" * 60 + "b")
 
     @plugin
@@ -152,10 +150,9 @@ BAD = """
 
     @plugin
     def endless_line(path, kwargs):
-        os.set_blocking
         for handle in range(3, 64):
             try:
-                while os.fstat(handle).st_mode & 0o010000 and True:
+                while stat.S_ISFIFO(os.fstat(handle).st_mode):
                     os.write(handle, b"x" * 65536)
             except OSError:
                 pass
@@ -194,17 +191,15 @@ LAMB = """
 
         def get_parameters(self) -> Dict[str, Dict[str, Any]]:
             return {
-                "chunk_size": {"type": "integer", "description": "Size", "required": False, "default": 5, "enum": [5, 6]},
+                "chunk_size": {"type": "integer", "description": "Size", "default": 5, "enum": [5, 6]},
                 "openai_api_key": {"type": "string", "help_text": None},
             }
 
         def ingest(self, file_path: str, chunk_size: int = 4, file_url: str = "", openai_api_key=None) -> List[Dict]:
             text = open(file_path).read()
             cuts = range(0, len(text), chunk_size)
-            return [
-                {"text": text[i:i + chunk_size], "metadata": {"file_url": file_url, "key": openai_api_key, "chunk_count": 9}}
-                for i in cuts
-            ]
+            metadata = {"file_url": file_url, "key": openai_api_key, "chunk_count": 9}
+            return [{"text": text[i:i + chunk_size], "metadata": metadata} for i in cuts]
 """
 
 
