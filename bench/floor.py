@@ -37,7 +37,7 @@ def plain(source: Path, database: Path) -> tuple[int, float]:
     from collections_app.embeddings.local import LocalEmbedder
     from plugins.chunking import split, split_options
 
-    embedder = LocalEmbedder(DEFAULT_MODEL)
+    embedder = LocalEmbedder()
     embedder.embed(["warm"])
     connection = sqlite3.connect(database, isolation_level=None)
     connection.executescript(

@@ -4,6 +4,8 @@ Nothing here writes a status except the completion, which publishes the document
 """
 
 import time
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -90,7 +92,7 @@ def convert(this: Run, key: str) -> Summary:
     reporter.tell(0, 0, f"Converting with {info.name}")
     host = hosts.current()
     reports = host.run(request(this, info, key))
-    try:
+    with closing(reports):  # a run that is not followed to its end is killed, with its host and all it started
         for report in reports:
             this.watch.check()
             if isinstance(report, Progress):
@@ -103,8 +105,6 @@ def convert(this: Run, key: str) -> Summary:
             elif isinstance(report, Done):
                 break
             reporter.flush()
-    finally:
-        reports.close()  # a run that is not followed to its end is killed, with its host and all it started
     summary = spool_summary(this.spool_path, key)
     if summary is None:
         raise PluginError("plugin_error", f"{info.name} ended without leaving its chunks.", hint="Retry it.")
@@ -246,7 +246,7 @@ def hold(this: Run, done: int, summary: Summary, last: bool) -> None:
         raise Stopped(TAKEN_AWAY)
 
 
-def embed(this: Run, embedder: Embedder, batch: list[Chunk]) -> np.ndarray:
+def embed(this: Run, embedder: Embedder, batch: Sequence[Chunk]) -> np.ndarray:
     """Vectors of a batch. A failing vendor is reported to the breaker that all workers share."""
     breaker.check(this.collection)
     try:

@@ -222,9 +222,9 @@ def postpone(job: FileRegistry, problem: PluginError) -> bool:
 def delay_before_retry(job: FileRegistry, problem: PluginError) -> float:
     """Seconds until the next try: growing with each failure and jittered, or what the vendor asked for."""
     if isinstance(problem, VendorOpen):
-        until = (problem.until - timezone.now()).total_seconds()
+        until: float = (problem.until - timezone.now()).total_seconds()
         return max(0.1, until) + random.uniform(0, 1)  # noqa: S311  (jitter)
-    delay = settings.KB_RETRY_BASE_SECONDS * 2**job.transient_failures * random.uniform(0.5, 1.5)  # noqa: S311
+    delay: float = settings.KB_RETRY_BASE_SECONDS * 2**job.transient_failures * random.uniform(0.5, 1.5)  # noqa: S311
     asked = problem.retry_after if isinstance(problem, VendorError) else None
     return min(600.0, max(delay, asked or 0.0))
 

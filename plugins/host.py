@@ -197,6 +197,7 @@ class Host:
         """The plugin's keyword arguments: as many of them as its signature takes."""
         unit = str(getattr(plugin, "progress_unit", "") or "stage")
         known = {**command.get("context", {}), **command.get("params", {})}
+        known.pop("file_path", None)  # given by position
         if "openai_api_key" not in plugin.get_parameters():
             known.pop("openai_api_key", None)
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -187,7 +187,7 @@ class HostProcess:
 
     # -- Talking ------------------------------------------------------------------------------------
 
-    def run(self, request: RunRequest, tick: float = 0.25) -> Iterator[Report | None]:
+    def run(self, request: RunRequest, tick: float = 0.25) -> Generator[Report | None, None, None]:
         """Run a plugin and yield its reports, the last one :class:`Done`; None at least every *tick* seconds.
 
         A run that is not followed to its end leaves the host killed, since nobody would know what it is doing.
@@ -222,8 +222,10 @@ class HostProcess:
     def send(self, command: Mapping[str, Any]) -> None:
         """Give the host a command. A host that died meanwhile is noticed by :meth:`events`."""
         assert self._process.stdin is not None  # noqa: S101  (it is a pipe)
+        data = memoryview(json.dumps(command).encode() + b"\n")
         with contextlib.suppress(BrokenPipeError, ValueError):
-            self._process.stdin.write(json.dumps(command).encode() + b"\n")
+            while data:
+                data = data[self._process.stdin.write(data) or 0 :]
 
     def events(self, tick: float = 0.25) -> Iterator[dict[str, Any] | None]:
         """Yield the host's reports as they come, and None whenever *tick* seconds passed without one.
@@ -297,6 +299,8 @@ class HostProcess:
     def alive(self) -> bool:
         if self._closed or self._process.returncode is not None:
             return False
+        if not hasattr(os, "waitid"):  # macOS before Python 3.13
+            return self._process.poll() is None
         # WNOWAIT: while the dead process is not reaped its pid, and so its session, cannot become another's
         return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
 
@@ -346,12 +350,11 @@ class HostProcess:
 
     def _died(self) -> HostDied:
         """Why the host is dead. Kills what it left behind."""
-        status = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        number = status.si_status if status and status.si_code in {os.CLD_KILLED, os.CLD_DUMPED} else 0
-        exit_code = status.si_status if status and not number else None
-        out_of_memory = _oom_kills() > self._oom_kills and number == signal.SIGKILL
         self.kill()
-        return _death(number, exit_code, self.output, out_of_memory)
+        exit_code = self._process.returncode  # negative: the signal that ended it
+        number = max(-exit_code, 0)
+        out_of_memory = _oom_kills() > self._oom_kills and number == signal.SIGKILL
+        return _death(number, None if number else exit_code, self.output, out_of_memory)
 
 
 def _report(event: Mapping[str, Any]) -> Report | PluginError | None:

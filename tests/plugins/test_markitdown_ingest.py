@@ -1,6 +1,8 @@
 """Documents of every supported kind, and every way in which they can be unreadable."""
 
+import contextlib
 import io
+import random
 import re
 import zipfile
 
@@ -221,6 +223,18 @@ def test_damaged_files_are_corrupt(tmp_path, extension, damage):
     data = whole[: len(whole) // 3] if damage == "cut" else b"\x00\x01\x02 these are not the bytes you look for" * 9
     code = failure(save(tmp_path, f"a.{extension}", data)).code
     assert code in ({"corrupt", "not_text"} if extension == "xls" else {"corrupt"})
+
+
+@pytest.mark.parametrize("extension", ["pdf", "docx", "pptx", "xlsx", "epub", "zip", "html", "csv", "xml", "md"])
+def test_random_damage_is_survived_or_explained(tmp_path, extension):
+    chance = random.Random(extension)
+    for number in range(25):
+        data = bytearray(GOOD[extension])
+        for _ in range(chance.randrange(1, 12)):
+            place = chance.randrange(len(data))
+            data[place : place + chance.choice([0, 1, 4])] = chance.randbytes(chance.choice([0, 1, 4]))
+        with contextlib.suppress(PluginError):
+            ingest(save(tmp_path, f"{number}.{extension}", bytes(data)))
 
 
 def test_binary_data_under_a_text_name_is_not_text(tmp_path):
