@@ -1,6 +1,6 @@
 """A query end to end (list, refresh, compare, fetch), idle and while another process publishes documents.
 
-Run: python bench/search.py [--chunks 50000] [--documents 50] [--seconds 10]
+Run: python -m bench.search [--chunks 50000] [--documents 50] [--seconds 10]
 """
 
 import argparse
@@ -10,10 +10,10 @@ import sys
 import time
 from pathlib import Path
 
-import _setup
 import numpy as np
 from django.db import transaction
 
+from bench import _setup
 from collections_app import services
 from collections_app.models import Collection, Document
 from collections_app.search import engine
@@ -56,7 +56,7 @@ def keep_publishing(name: str, chunks: int) -> None:
 
 
 def measure(label: str, collection: Collection, seconds: float) -> None:
-    times = []
+    times: list[float] = []
     until = time.perf_counter() + seconds
     while time.perf_counter() < until:
         began = time.perf_counter()
@@ -80,7 +80,8 @@ def scenario(chunks: int, documents: int, seconds: float) -> None:
     stop.unlink(missing_ok=True)
     for size in (1, 100):
         publisher = subprocess.Popen(
-            [sys.executable, __file__, "--publish", name, "--chunks", str(size)],
+            [sys.executable, "-m", "bench.search", "--publish", name, "--chunks", str(size)],
+            cwd=_setup.ROOT,
             env={**os.environ, "KB_BENCH_CHILD": "1"},
         )
         time.sleep(1.5)

@@ -1,6 +1,6 @@
 """Embedding, storing and reaping: chunks a second, and how long the write lock is held.
 
-Run: python bench/store.py [--reap 250000]
+Run: python -m bench.store [--reap 250000]
 """
 
 import argparse
@@ -11,15 +11,15 @@ import sys
 import time
 from pathlib import Path
 
-import _setup
 import numpy as np
 from django.db import transaction
 
+from bench import _setup
 from collections_app import services
 from collections_app.embeddings.local import LocalEmbedder
 from collections_app.models import Chunk, Document
 
-WORDS = [f"word{n}" for n in range(2000)] + "the of and to in is that for it as was with be by on".split() * 40
+WORDS = [f"word{n}" for n in range(2000)] + ["the", "of", "and", "to", "in", "is", "that", "for", "it", "as"] * 60
 
 
 def texts(count: int, characters: int = 500) -> list[str]:
@@ -33,8 +33,9 @@ def metadata(index: int) -> dict[str, object]:
 
 
 def vectors(count: int) -> np.ndarray:
-    rows = np.random.default_rng(1).standard_normal((count, 256), dtype=np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    rows: np.ndarray = np.random.default_rng(1).standard_normal((count, 256), dtype=np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows
 
 
 def embed(passages: list[str]) -> None:
@@ -96,7 +97,9 @@ def reap(count: int, per_document: int) -> None:
     services.withdraw_collection(collection)
     stop = _setup.FOLDER / "stop"
     stop.unlink(missing_ok=True)
-    waiter = subprocess.Popen([sys.executable, __file__, "--wait"], env={**os.environ, "KB_BENCH_CHILD": "1"})
+    waiter = subprocess.Popen(
+        [sys.executable, "-m", "bench.store", "--wait"], cwd=_setup.ROOT, env={**os.environ, "KB_BENCH_CHILD": "1"}
+    )
     time.sleep(1)
     began = time.perf_counter()
     while services.reap(budget_seconds=1.0).more:

@@ -42,7 +42,7 @@ class Collection(models.Model):
     embedding_api_key = models.TextField(blank=True, default="")  # encrypted; see collections_app.crypto
     embedding_dimension = models.PositiveIntegerField(null=True, blank=True)
 
-    objects: ClassVar[models.Manager["Collection"]] = CollectionQuerySet.as_manager()  # type: ignore[assignment]
+    objects: ClassVar[models.Manager["Collection"]] = CollectionQuerySet.as_manager()
 
     class Meta:
         constraints: ClassVar = [

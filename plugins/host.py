@@ -58,6 +58,11 @@ class Reporter:
             self._send_late()
             self._write({"event": event, **values})
 
+    def begin(self) -> None:
+        """A run begins: its first progress is sent at once."""
+        with self._lock:
+            self._told = 0.0
+
     def progress(self, **values: Any) -> None:
         with self._lock:
             self._late = values
@@ -155,6 +160,7 @@ class Host:
     def run(self, command: Command) -> None:
         """Run one plugin over one source, its chunks into the spool, and report how it ended."""
         run = str(command["run"])
+        self.reporter.begin()
         limit_cpu(float(command.get("limits", {}).get("cpu_seconds") or self.cpu_seconds))
         try:
             self.load(command.get("modules", []))

@@ -155,6 +155,6 @@ def best(ids: Ids, similarities: Similarities, top_k: int) -> tuple[Ids, NDArray
         least = np.partition(similarities, len(ids) - top_k)[len(ids) - top_k]
         near = np.flatnonzero(similarities >= least - 2e-6)
         ids, similarities = ids[near], similarities[near]
-    rounded = np.clip(np.round(similarities.astype(np.float64), 6), -1, 1)
+    rounded: NDArray[np.float64] = np.asarray(similarities, dtype=np.float64).round(6).clip(-1, 1)
     order = np.lexsort((ids, -rounded))[:top_k]
     return ids[order], rounded[order]

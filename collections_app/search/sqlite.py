@@ -8,6 +8,7 @@ import itertools
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 from django.conf import settings
@@ -52,7 +53,8 @@ class SqliteSearch:
         segments = self._segments(collection.pk, len(query))
         if segments.refresh(listed, ticket, self.cache_bytes):
             self._evict_others(collection.pk)
-            ids, similarities = best(*segments.matrix.view.compare(query), top_k=top_k)
+            all_ids, products = segments.matrix.view.compare(query)
+            ids, similarities = best(all_ids, products, top_k)
         else:
             self._drop(collection.pk)
             ids, similarities = scan(listed, query, top_k)
@@ -137,6 +139,10 @@ class JoinedIds(Aggregate):
 
     function = "GROUP_CONCAT"
     output_field = TextField()
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        """PostgreSQL's name for it. Nothing else here is SQLite's own."""
+        return self.as_sql(compiler, connection, template="STRING_AGG((%(expressions)s)::text, ',')", **context)
 
 
 def published_ids(collection: Collection) -> str:

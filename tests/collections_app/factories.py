@@ -21,8 +21,9 @@ def make_collection(**fields: Any) -> Collection:
 
 def unit_rows(count: int, dimension: int = 8, seed: int = 1) -> np.ndarray:
     """*count* random rows of length 1, shape (count, dimension)."""
-    rows = np.random.default_rng(seed).standard_normal((count, dimension)).astype(np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    rows: np.ndarray = np.random.default_rng(seed).standard_normal((count, dimension)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows
 
 
 def passages(count: int, word: str = "passage") -> list[dict[str, Any]]:

@@ -21,7 +21,8 @@ def test_a_sentence_gets_the_vector_that_the_wheels_own_code_gives():
 def test_vectors_have_256_dimensions_and_length_one_in_the_order_of_the_texts():
     texts = [f"text {n} about {'cats' if n % 2 else 'dogs'}" for n in range(600)]
     vectors = LocalEmbedder().embed(texts)
-    assert (vectors.shape, vectors.dtype) == ((600, 256), np.float32)
+    assert vectors.shape == (600, 256)
+    assert vectors.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     np.testing.assert_allclose(vectors[517], LocalEmbedder().embed([texts[517]])[0], atol=1e-6)
 

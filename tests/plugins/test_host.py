@@ -57,7 +57,7 @@ def test_a_host_is_used_again_and_wants_to_be_replaced_after_its_runs(start_host
     host = start_host(max_runs=3)
     for run in "123":
         assert not host.needs_replacement
-        outcome(host, request_for("words", run=run))
+        assert outcome(host, request_for("words", run=run))[0] == Progress(0, 100, "word 0", "stage")
     assert host.needs_replacement
 
 

@@ -1,0 +1,109 @@
+"""The commands, as an operator calls them: output, exit code, and what they leave in the database."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+ROOT = Path(settings.BASE_DIR)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("commands")
+    manage(folder, "migrate", "-v0")
+    return folder
+
+
+def manage(folder, *arguments, **variables):
+    environment = {**os.environ, "KB_DATA_DIR": str(folder), "COLUMNS": "200", **variables}
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+
+
+def write(folder, **files):
+    folder.mkdir(exist_ok=True)
+    for name, text in files.items():
+        (folder / f"{name}.txt").write_text(text)
+    return folder
+
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_folder_is_ingested_without_a_running_server(data, tmp_path):
+    source = write(tmp_path / "in", one="The first text.", two="The second text.", three="The third text.")
+    (source / ".hidden").write_text("not this one")
+    run = manage(data, "ingest", str(source), "--collection", "Try", "--param", "chunk_size=500")
+    assert run.returncode == 0, run.stderr
+    assert "3 submitted to Try" in run.stdout
+    assert run.stdout.count("completed") == 3
+    assert "1 chunks" in run.stdout
+
+
+def test_a_file_that_fails_makes_exit_code_1_and_says_why(data, tmp_path):
+    source = write(tmp_path / "in", empty="")
+    run = manage(data, "ingest", str(source / "empty.txt"), "--collection", "Try")
+    assert run.returncode == 1
+    assert "failed" in run.stdout
+    assert "(no_text)" in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["missing.txt", "--collection", "Try"], "no file or folder"),
+        (["README.md", "--collection", "999"], "no collection 999"),
+        (["README.md", "--collection", "Try", "--plugin", "nonsense"], "nonsense"),
+        (["README.md", "--collection", "Try", "--param", "chunk_size"], "KEY=VALUE"),
+        (["README.md", "--collection", "Try", "--param", "chunk_size=many"], "chunk_size"),
+        (["README.md", "--collection", "Try", "--param", "colour=red"], "colour"),
+    ],
+)
+def test_wrong_usage_makes_exit_code_2_and_submits_nothing(data, arguments, says):
+    run = manage(data, "ingest", *arguments)
+    assert run.returncode == 2
+    assert says in run.stderr
+    assert "submitted" not in run.stdout
+
+
+def test_failed_jobs_are_retried_and_a_dry_run_changes_nothing(tmp_path):
+    data = tmp_path / "data"
+    manage(data, "migrate", "-v0")
+    source = write(tmp_path / "in", empty="", blank="   ")
+    manage(data, "ingest", str(source), "--collection", "Try")
+    dry = manage(data, "retry_failed", "--dry-run")
+    assert dry.returncode == 0
+    assert "2 jobs would be retried" in dry.stdout
+    assert "no_text" in dry.stdout
+    assert "0 jobs retried" in manage(data, "retry_failed", "--collection", "99").stdout
+    assert "2 jobs retried" in manage(data, "retry_failed", "--collection", "1").stdout
+    assert "0 jobs retried" in manage(data, "retry_failed").stdout
+
+
+def test_two_starts_at_once_migrate_once_and_both_go_on(tmp_path):
+    code = "import django; django.setup(); from ingestion import boot; print(boot.migrate())"
+    environment = {**os.environ, "KB_DATA_DIR": str(tmp_path / "data"), "DJANGO_SETTINGS_MODULE": "kbproject.settings"}
+    starts = [
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    answers = [start.communicate(timeout=100) for start in starts]
+    assert [start.returncode for start in starts] == [0, 0, 0], answers
+    assert sorted(out.strip() for out, _ in answers) == ["False", "False", "True"]
