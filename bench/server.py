@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
-TOKEN = "bench-token-0123456789"
+TOKEN = "bench-token-0123456789"  # noqa: S105  (of servers that live for a test)
 
 
 def free_port() -> int:

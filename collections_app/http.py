@@ -1,38 +1,51 @@
-"""Conventions that all endpoints share: who may come in, how bodies are read, and what errors look like.
-
-Errors are ``{"detail": <sentence>}``; wrong shapes are 422 with ``{"detail": [{"type", "loc", "msg", "input"}]}``.
-"""
+"""What all endpoints share: who may come in, how bodies are read and answers written, and the base of every view."""
 
 import hmac
 import json
-import logging
-import math
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, cast
 
 from django.conf import settings
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponsePermanentRedirect, JsonResponse
-from django.urls import Resolver404, resolve
-from rest_framework import exceptions, serializers
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.http import HttpRequest, HttpResponse
+from rest_framework import viewsets
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer
 from rest_framework.request import Request
-from rest_framework.response import Response
-from rest_framework.views import set_rollback
+from rest_framework.serializers import BaseSerializer, Serializer
 
-from collections_app import errors
-from collections_app.embeddings.base import VendorError
+from collections_app.fields import as_integer
+from collections_app.http_errors import (
+    Invalid,
+    LengthRequired,
+    TooLarge,
+    entries_of,
+    exception_handler,
+    invalid,
+)
 
-logger = logging.getLogger("kb.api")
+__all__ = [
+    "BearerAuthentication",
+    "CorsMiddleware",
+    "Endpoint",
+    "JSONParser",
+    "JSONRenderer",
+    "StaffSessionAuthentication",
+    "checked",
+    "exception_handler",
+]
 
-Location = tuple[str | int, ...]
+LARGEST_ID = 2**63 - 1
+
 
 # -- Who may come in --------------------------------------------------------------------------------
 
 
-class ApiClient:
-    """Whoever holds the API's token."""
+class TokenHolder:
+    """Whoever sent the API's token. There is one token, so it tells nobody apart."""
 
     is_authenticated = True
     is_active = True
@@ -40,332 +53,203 @@ class ApiClient:
     pk = None
 
     def __str__(self) -> str:
-        return "the API"
+        return "API"
 
     def get_username(self) -> str:
-        return "the API"
+        return ""
 
 
-API_CLIENT = ApiClient()
-
-
-def holds_token(header: str) -> bool | None:
-    """Whether an ``Authorization`` header holds the token; None when it holds no bearer token at all.
-
-    The one place that knows what a token is worth. Tokens with a scope will be told apart here.
-    """
-    scheme, _, token = header.partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        return None
-    return hmac.compare_digest(token.strip().encode(), settings.LAMB_API_KEY.encode())
+def holder_of(token: bytes) -> TokenHolder | None:
+    """Who a bearer token belongs to; None when to nobody. Tokens with narrower rights are to be told apart here."""
+    return TokenHolder() if hmac.compare_digest(token, settings.LAMB_API_KEY.encode()) else None
 
 
 class BearerAuthentication(BaseAuthentication):
-    """``Authorization: Bearer <token>``."""
+    """``Authorization: Bearer <token>``; the scheme in any case."""
 
-    def authenticate(self, request: Request) -> tuple[ApiClient, None] | None:
-        allowed = holds_token(request.headers.get("Authorization", ""))
-        if allowed is None:
+    def authenticate(self, request: Request) -> tuple[TokenHolder, str] | None:
+        scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+        token = token.strip()
+        if scheme.lower() != "bearer" or not token:
             return None
-        if not allowed:
-            raise exceptions.AuthenticationFailed("The token is wrong.")
-        return API_CLIENT, None
+        holder = holder_of(token.encode("latin-1", "replace"))  # header bytes, as WSGI hands them over
+        if holder is None:
+            raise AuthenticationFailed("This token is not valid. Use the one that LAMB_API_KEY holds.")
+        return holder, token
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
 
 
 class StaffSessionAuthentication(SessionAuthentication):
-    """A logged-in member of staff may use the API from a browser; changes need the CSRF token."""
+    """People who are logged in at the admin may use the API in their browser; CSRF is enforced."""
 
-    def authenticate(self, request: Request) -> Any:
-        found = super().authenticate(request)
-        return found if found and found[0].is_staff else None
+    def authenticate(self, request: Request) -> tuple[AbstractBaseUser, None] | None:
+        if settings.SESSION_COOKIE_NAME not in request.COOKIES:
+            return None
+        user = getattr(request._request, "user", None)
+        if user is None or not user.is_active or not user.is_staff:
+            return None
+        self.enforce_csrf(request)
+        return user, None
 
 
-# -- Reading bodies ---------------------------------------------------------------------------------
+def actor(request: Request) -> str:
+    """Who acts, for the diary; empty for the shared token."""
+    return str(request.user.get_username())
+
+
+# -- Bodies and answers -----------------------------------------------------------------------------
+
+
+def content_length(request: Request | HttpRequest) -> int:
+    """:raises LengthRequired: for a chunked body, which WSGI cannot read"""
+    length = request.META.get("CONTENT_LENGTH") or ""
+    if not length and request.META.get("HTTP_TRANSFER_ENCODING"):
+        raise LengthRequired
+    return int(length) if length.isdecimal() else 0
+
+
+def refuse_more_than(megabytes: int, request: Request, what: str) -> None:
+    """:raises TooLarge: by the length that the request announces, before any of it is read"""
+    if content_length(request) > megabytes * 1024 * 1024:
+        raise TooLarge(f"The {what} is larger than {megabytes} MB, which is the most this server takes.")
 
 
 class JSONParser(BaseParser):
-    """JSON, whatever the content type says. An empty body is an empty object: LAMB's retry sends one."""
+    """JSON by the book: no NaN, no Infinity. An empty body counts as ``{}`` (LAMB's retry sends that)."""
 
-    media_type = "*/*"
+    media_type = "application/json"
 
-    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        raw = stream.read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
-        if len(raw) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-            raise TooLarge(f"The body is larger than {settings.KB_MAX_JSON_MB} MB.")
-        if not raw.strip():
+    def parse(
+        self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        request = cast("Request", (parser_context or {})["request"])
+        refuse_more_than(settings.KB_MAX_JSON_MB, request, "body")
+        body: bytes = stream.read()
+        if not body.strip():
             return {}
         try:
-            return json.loads(raw, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
-            raise Invalid([issue("json_invalid", ("body",), f"The body is not valid JSON: {error}.", None)]) from error
+            return json.loads(body, parse_constant=_refuse_constant)
+        except RecursionError as error:
+            raise _not_json("The body is nested too deeply.") from error
+        except ValueError as error:
+            raise _not_json(f"The body is not valid JSON: {error}") from error
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number")
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number that JSON knows")
 
 
-def refuse_large(request: HttpRequest, megabytes: int) -> None:
-    """Answer 413 before the body is read, where its length is announced.
+def _not_json(message: str) -> Invalid:
+    return Invalid([{"type": "json_invalid", "loc": ["body"], "msg": message, "input": {}}])
 
-    :raises TooLarge:
+
+class JSONRenderer(BaseRenderer):
+    """JSON of plain dicts, lists, texts and numbers: views make no other values.
+
+    Half characters, which old data may hold, become ``?`` instead of breaking the answer.
     """
-    try:
-        length = int(request.META.get("CONTENT_LENGTH") or 0)
-    except ValueError:
-        length = 0
-    if length > megabytes * 1024 * 1024 + 64 * 1024:  # room for the other parts of a form
-        raise TooLarge(f"The upload is larger than {megabytes} MB.")
+
+    media_type = "application/json"
+    format = "json"
+    charset = None
+
+    def render(
+        self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
+    ) -> bytes:
+        if data is None:
+            return b""
+        indent = (renderer_context or {}).get("indent")
+        separators = (",", ": ") if indent else (",", ":")
+        text = json.dumps(data, ensure_ascii=False, separators=separators, indent=indent, allow_nan=False)
+        return text.encode("utf-8", "replace")
 
 
-# -- Strict fields ----------------------------------------------------------------------------------
+class Negotiation(BaseContentNegotiation):
+    """JSON for everybody but browsers; a body of an unknown type is read as JSON rather than refused."""
+
+    def select_parser(self, request: Request, parsers: Sequence[BaseParser]) -> BaseParser:
+        return parsers[0]
+
+    def select_renderer(
+        self, request: Request, renderers: Sequence[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        if "text/html" in request.META.get("HTTP_ACCEPT", ""):
+            for renderer in renderers:
+                if renderer.format == "api":
+                    return renderer, "text/html"
+        return renderers[0], renderers[0].media_type
 
 
-class TextField(serializers.CharField):
-    """Text as it came: a number is not text, blanks are kept, and blank is allowed."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**{"allow_blank": True, "trim_whitespace": False, **options})
-
-    def to_internal_value(self, data: Any) -> str:
-        if not isinstance(data, str):
-            self.fail("invalid")
-        return str(super().to_internal_value(data))
+# -- Views ------------------------------------------------------------------------------------------
 
 
-class WholeNumberField(serializers.IntegerField):
-    """A whole number; ``"5"`` and ``5.0`` are one, ``true`` is not."""
+class Endpoint(viewsets.GenericViewSet[Any]):
+    """The base of every view: reads and writes JSON, takes GET, POST, PUT, PATCH and DELETE, and nothing else.
 
-    def to_internal_value(self, data: Any) -> int:
-        if isinstance(data, bool) or (isinstance(data, str) and "_" in data):
-            self.fail("invalid")
-        return int(super().to_internal_value(data.strip() if isinstance(data, str) else data))
-
-
-class NumberField(serializers.FloatField):
-    """A finite number."""
-
-    def to_internal_value(self, data: Any) -> float:
-        value = math.nan if isinstance(data, bool) else float(super().to_internal_value(data))
-        if not math.isfinite(value):
-            self.fail("invalid")
-        return value
-
-
-class FlagField(serializers.BooleanField):
-    """true, false, 1, 0, yes, no, on, off, t, f, y, n in any case."""
-
-    def to_internal_value(self, data: Any) -> bool:
-        return bool(super().to_internal_value(data.strip().lower() if isinstance(data, str) else data))
-
-
-class ObjectField(serializers.DictField):
-    """A JSON object."""
-
-
-class PathId(WholeNumberField):
-    """An id in an address."""
-
-
-# -- Errors -----------------------------------------------------------------------------------------
-
-
-class Invalid(exceptions.APIException):
-    """422: the request has the wrong shape."""
-
-    status_code = 422
-
-    def __init__(self, issues: list[dict[str, Any]]) -> None:
-        super().__init__("invalid")
-        self.issues = issues
-
-
-class Refused(exceptions.APIException):
-    """400: well-formed, but not possible."""
-
-    status_code = 400
-
-
-class Missing(exceptions.APIException):
-    """404 with a sentence."""
-
-    status_code = 404
-
-
-class TooLarge(exceptions.APIException):
-    """413."""
-
-    status_code = 413
-
-
-STATUS_OF: dict[type[Exception], int] = {
-    errors.NameTaken: 409,
-    errors.CollectionError: 400,
-    VendorError: 400,
-}
-
-
-def answer_with(status: int, *kinds: type[Exception]) -> None:
-    """Have exceptions of these kinds answered with *status* and their own message."""
-    STATUS_OF.update(dict.fromkeys(kinds, status))
-
-
-def status_of(error: Exception) -> int | None:
-    return next((STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF), None)
-
-
-def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response | None:
-    """DRF's hook: every error in the shapes of the contract. None lets Django answer 500 and log it."""
-    headers: dict[str, str] = {}
-    if isinstance(error, Invalid):
-        body: Any = error.issues
-        status = error.status_code
-    elif isinstance(error, exceptions.ValidationError):
-        body, status = issues_of(error.detail, ("body",), None), 422
-    elif isinstance(error, Http404):
-        body, status = "Not Found", 404
-    elif isinstance(error, PermissionDenied):
-        body, status = str(error) or "You may not do this.", 403
-    elif isinstance(error, exceptions.APIException):
-        body, status = api_detail(error), error.status_code
-        if challenge := getattr(error, "auth_header", None):
-            headers["WWW-Authenticate"] = challenge
-    elif found := status_of(error):
-        body, status = sentence(error), found
-    else:
-        return None
-    set_rollback()
-    return Response({"detail": body}, status=status, headers=headers)
-
-
-def api_detail(error: exceptions.APIException) -> str:
-    if isinstance(error, exceptions.NotAuthenticated):
-        return "Not authenticated"
-    if isinstance(error, exceptions.MethodNotAllowed):
-        return "Method Not Allowed"
-    return str(error.detail)
-
-
-def sentence(error: Exception) -> str:
-    """The error's message, with its hint where it has one."""
-    hint = getattr(error, "hint", "")
-    return f"{error} {hint}".strip()
-
-
-def issue(kind: str, location: Location, message: str, value: Any) -> dict[str, Any]:
-    return {"type": kind, "loc": list(location), "msg": message, "input": value}
-
-
-KINDS = {
-    "required": "missing",
-    "null": "null_not_allowed",
-    "invalid": "type_error",
-    "not_a_dict": "type_error",
-    "not_a_list": "type_error",
-    "max_length": "string_too_long",
-    "min_length": "string_too_short",
-    "blank": "string_too_short",
-    "min_value": "greater_than_equal",
-    "max_value": "less_than_equal",
-    "invalid_choice": "enum",
-}
-
-
-def issues_of(detail: Any, location: Location, value: Any) -> list[dict[str, Any]]:
-    """DRF's nested errors as a flat list, each with the place it belongs to."""
-    if isinstance(detail, Mapping):
-        return [
-            found
-            for name, inner in detail.items()
-            for found in issues_of(
-                inner,
-                location if name == "non_field_errors" else (*location, name),
-                value if name == "non_field_errors" else _inside(value, name),
-            )
-        ]
-    if isinstance(detail, Iterable) and not isinstance(detail, str):
-        return [found for inner in detail for found in issues_of(inner, location, value)]
-    kind = getattr(detail, "code", "invalid")
-    return [issue(KINDS.get(kind, kind), location, str(detail), value)]
-
-
-def _inside(value: Any, name: Any) -> Any:
-    if isinstance(value, Mapping):
-        return value.get(name)
-    if isinstance(value, list) and isinstance(name, int) and name < len(value):
-        return value[name]
-    return None
-
-
-def validated(serializer: type[serializers.Serializer[Any]], data: Any, place: str = "body") -> dict[str, Any]:
-    """*data* checked and typed.
-
-    :param place: ``body``, ``query`` or ``path``
-    :raises Invalid: naming each wrong field
+    * ``domain_errors``: status of each exception that its services raise; the first that fits counts
+    * ``forms``: serializer of the form that browsers see, by action
     """
-    plain = data.dict() if hasattr(data, "dict") else data
-    if not isinstance(plain, Mapping):
-        raise Invalid([issue("type_error", (place,), "An object is expected.", plain)])
-    checked = serializer(data=plain)
-    if not checked.is_valid():
-        raise Invalid(issues_of(checked.errors, (place,), plain))
-    return dict(checked.validated_data)
+
+    http_method_names = ["get", "post", "put", "patch", "delete"]  # noqa: RUF012  (HEAD and OPTIONS are 405)
+    parser_classes = (JSONParser,)
+    renderer_classes = (JSONRenderer, BrowsableAPIRenderer)
+    content_negotiation_class = Negotiation
+    domain_errors: ClassVar[Mapping[type[Exception], int]] = {}
+    forms: ClassVar[Mapping[str, type[Serializer[Any]]]] = {}
+    pagination_class = None
+    filter_backends = ()
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        # The same dict that the handler is called with: from here on ids are numbers.
+        self.kwargs.update({name: path_id(name, value) for name, value in self.kwargs.items() if name.endswith("_id")})
+
+    def get_serializer_class(self) -> type[BaseSerializer[Any]]:
+        return self.forms.get(self.action or "", Serializer)
 
 
-def path_id(text: str, name: str) -> int:
-    """An id from an address.
+def path_id(name: str, value: str | int) -> int:
+    """:raises Invalid: when it is no integer. One that no row can have becomes -1, which no row has either."""
+    number = as_integer(value)
+    if number is None:
+        raise invalid("path", name, "int_parsing", f"{name} must be a whole number.", value)
+    return number if 0 <= number <= LARGEST_ID else -1
 
-    :raises Invalid: when it is not a whole number
+
+def checked(
+    serializer: type[Serializer[Any]], data: Any, where: str = "body", *, partial: bool = False
+) -> dict[str, Any]:
+    """*data* as *serializer* reads it.
+
+    :raises Invalid: naming each wrong value
     """
-    if not text.lstrip("-").isascii() or not text.lstrip("-").isdigit() or len(text) > 19:
-        raise Invalid([issue("int_parsing", ("path", name), "A whole number is expected.", text)])
-    return int(text)
+    reader = serializer(data=data, partial=partial)
+    if not reader.is_valid():
+        raise Invalid(list(entries_of(reader.errors, data, [where])))
+    return dict(reader.validated_data)
 
 
-# -- What is not a view -----------------------------------------------------------------------------
-
-
-def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Unknown addresses: JSON, and a way back for those that end with a slash too many."""
-    path = request.path_info
-    if path.endswith("/") and path.rstrip("/"):
-        try:
-            resolve(path.rstrip("/"))
-        except Resolver404:
-            pass
-        else:
-            query = request.META.get("QUERY_STRING")
-            answer = HttpResponsePermanentRedirect(path.rstrip("/") + (f"?{query}" if query else ""))
-            answer.status_code = 307  # keeps method and body
-            return answer
-    return JsonResponse({"detail": "Not Found"}, status=404)
-
-
-def server_error(request: HttpRequest) -> HttpResponse:
-    return JsonResponse({"detail": "The server made a mistake. It has been logged."}, status=500)
-
-
-def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    return JsonResponse({"detail": "The request cannot be understood."}, status=400)
+# -- Around all views -------------------------------------------------------------------------------
 
 
 class CorsMiddleware:
-    """Any origin may call, without cookies: the API is opened by its token alone."""
+    """Scripts of any origin may call, with a token that they hold; never with the browser's cookies."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        origin = request.META.get("HTTP_ORIGIN")
-        if not origin:
+        if "HTTP_ORIGIN" not in request.META:
             return self.get_response(request)
-        wanted = request.META.get("HTTP_ACCESS_CONTROL_REQUEST_METHOD")
-        answer = HttpResponse() if request.method == "OPTIONS" and wanted else self.get_response(request)
-        answer["Access-Control-Allow-Origin"] = "*"
-        if request.method == "OPTIONS" and wanted:
-            answer["Access-Control-Allow-Methods"] = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
-            answer["Access-Control-Allow-Headers"] = request.META.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "*")
-            answer["Access-Control-Max-Age"] = "600"
-        return answer
+        asked = request.META.get("HTTP_ACCESS_CONTROL_REQUEST_METHOD")
+        if request.method == "OPTIONS" and asked:
+            response = HttpResponse("OK", content_type="text/plain")
+            response["Access-Control-Allow-Methods"] = "GET, POST, PUT, PATCH, DELETE"
+            response["Access-Control-Allow-Headers"] = request.META.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "*")
+            response["Access-Control-Max-Age"] = "600"
+        else:
+            response = self.get_response(request)
+        response["Access-Control-Allow-Origin"] = "*"
+        return response

@@ -1,78 +1,80 @@
-"""Links to stored files: ``/static/{owner}/{collection}/{stored name}``, signed when they are answered.
+"""Links to stored files: their shape, and the signature that opens them without a token.
 
-The signature covers the storage key in the stored name alone, so a link stays the same for months and survives a
-rename of its collection. Deleting the file, or changing the secret key, revokes it.
+A signature is an HMAC over the file's storage key, the same bytes every time: citations stay in chats for months.
+Deleting the file or changing the server's secret key revokes it. Links are stored unsigned and signed when answered.
 """
 
 import base64
-import functools
 import hashlib
 import hmac
 import re
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
 from django.conf import settings
 
-DAY = 86_400
-STORED = re.compile(r"^/static/.*/(?P<key>[0-9a-f]{32})[^/]*/?$")
-# Keys of chunk metadata that hold links to stored files.
+DAY = 24 * 3600
+PURPOSE = b"kb-server: links to files, v1"
 LINK_KEYS = ("file_url", "original_file_url", "markdown_file_url", "images_folder_url")
+# /static/{owner}/{collection}/{key}… ; owner and collection are quoted, so they hold no slash.
+STATIC_LINK = re.compile(r"/static/[^/?#]*/[^/?#]*/(?P<key>[0-9a-f]{32})(?![0-9a-f])[^?#]*")
 
 
 def static_path(owner: str, collection: str, name: str) -> str:
-    """The root-relative path of a stored file, unsigned and quoted. *name* is ``<key>.<ext>``."""
-    return f"/static/{_part(owner)}/{_part(collection)}/{_part(name)}"
+    """The root-relative path of a stored file, unsigned: ``/static/{owner}/{collection}/{name}``, quoted."""
+    return f"/static/{quote(owner, safe='')}/{quote(collection, safe='')}/{quote(name, safe='')}"
 
 
-def _part(text: str) -> str:
-    """One path segment; names made of dots alone would be taken for "this folder" and "the one above"."""
-    return quote(text, safe="") if text.strip(".") else "_"
+def signature(key: str) -> str:
+    """The query that opens every file under storage key *key*: ``s=…``, with ``KB_LINK_TTL`` also ``e=<day>``.
+
+    The last day (days since the epoch, UTC) is rounded up, so that a link keeps its bytes for a day.
+    """
+    if not settings.KB_LINK_TTL:
+        return f"s={_mac(key)}"
+    last_day = -(-(int(time.time()) + settings.KB_LINK_TTL) // DAY)
+    return f"s={_mac(f'{key} {last_day}')}&e={last_day}"
 
 
-def signed(path: str, key: str) -> str:
-    """*path* with the query that lets a browser open it."""
-    expires = _expiry()
-    end = f"&e={expires}" if expires else ""
-    return f"{path}?s={_signature(key, expires)}{end}"
-
-
-def is_valid(key: str, signature: str, expires: str) -> bool:
-    """Whether *signature* was made here for the file with this key, and has not expired."""
-    if expires and (not expires.isascii() or not expires.isdigit() or int(expires) * DAY < time.time()):
+def opens(key: str, query: Mapping[str, str]) -> bool:
+    """True when *query* carries a signature for *key* that has not expired."""
+    given, last_day = query.get("s", ""), query.get("e", "")
+    if not last_day:
+        return not settings.KB_LINK_TTL and _same(given, _mac(key))
+    if not re.fullmatch(r"[0-9]{1,9}", last_day) or int(last_day) * DAY <= time.time():
         return False
-    if settings.KB_LINK_TTL and not expires:
-        return False
-    expected = _signature(key, int(expires) if expires else 0)
-    return hmac.compare_digest(signature.encode(), expected.encode())
+    return _same(given, _mac(f"{key} {last_day}"))
 
 
-def sign_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Chunk metadata as it is answered: links to stored files carry their signature. They are stored unsigned."""
-    answered = dict(metadata)
-    for name in LINK_KEYS:
-        link = answered.get(name)
-        if isinstance(link, str) and (match := STORED.match(link)):
-            answered[name] = signed(link, match["key"])
-    return answered
+def signed(link: str) -> str:
+    """*link* with its signature, when it leads to a stored file; any other link as it is."""
+    match = STATIC_LINK.match(link)
+    return f"{match[0]}?{signature(match['key'])}" if match else link
 
 
-def absolute(path: str) -> str:
-    return settings.HOME_URL + path if path.startswith("/") else path
+def absolute(link: str) -> str:
+    """A root-relative *link* as others reach it; any other as it is."""
+    return f"{settings.HOME_URL}{link}" if link.startswith("/") else link
 
 
-def _expiry() -> int:
-    """The day (since the epoch) when a link made now expires; 0 for never. Whole days keep links alike for a day."""
-    return int(time.time() + settings.KB_LINK_TTL) // DAY + 1 if settings.KB_LINK_TTL else 0
+def sign_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
+    """A chunk's metadata as it is answered: its links to stored files signed."""
+    links = {key: signed(link) for key in LINK_KEYS if isinstance(link := metadata.get(key), str)}
+    return {**metadata, **links} if links else metadata
 
 
-def _signature(key: str, expires: int) -> str:
-    digest = hmac.digest(_signing_key(settings.SECRET_KEY), f"{key}:{expires}".encode(), "sha256")
-    return base64.urlsafe_b64encode(digest[:18]).decode()
+def _mac(text: str) -> str:
+    digest = hmac.digest(_key(settings.SECRET_KEY), text.encode(), "sha256")
+    return base64.urlsafe_b64encode(digest[:18]).decode()  # 144 bits, 24 characters, no padding
 
 
-@functools.lru_cache(maxsize=4)
-def _signing_key(secret: str) -> bytes:
-    return hashlib.sha256(b"kb-server links:" + secret.encode()).digest()
+@lru_cache(maxsize=4)
+def _key(secret: str) -> bytes:
+    return hashlib.sha256(PURPOSE + secret.encode()).digest()
+
+
+def _same(one: str, other: str) -> bool:
+    return hmac.compare_digest(one.encode(), other.encode())

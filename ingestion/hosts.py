@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from django.conf import settings
-from plugins.host_client import HostProcess, HostSettings
 
-from ingestion import catalogue
+from collections_app import catalogue
+from plugins.host_client import HostProcess, HostSettings
 
 _host: HostProcess | None = None
 

@@ -15,21 +15,21 @@ from typing import Any
 import numpy as np
 from django.conf import settings
 from django.db import transaction
-from plugins.catalogue import PluginInfo
-from plugins.host_client import Done, Progress, RunRequest, Stats, Warned
-from plugins.spool import Summary, read_spool, spool_summary
 
-from collections_app import links
+from collections_app import catalogue, links
 from collections_app import services as collections
 from collections_app.crypto import decrypt
 from collections_app.embeddings import breaker
 from collections_app.embeddings.base import Abandoned, Embedder, VendorError
 from collections_app.models import Collection, Document
-from ingestion import catalogue, hosts, queue, storage
+from ingestion import hosts, queue, storage
 from ingestion.models import EventKind, FileRegistry, JobEvent, ProgressUnit
 from ingestion.services import source_key
 from ingestion.watch import TAKEN_AWAY, Stopped, Watch
 from plugins.base import Chunk, PluginError
+from plugins.catalogue import PluginInfo
+from plugins.host_client import Done, Progress, RunRequest, Stats, Warned
+from plugins.spool import Summary, read_spool, spool_summary
 
 CONVERTED = 30.0  # overall percentage at which the conversion is done; the rest is embedding and storing
 REPORT_SECONDS = 0.2  # how often progress of a conversion is written at most
@@ -265,12 +265,12 @@ def embed(this: Run, embedder: Embedder, batch: Sequence[Chunk]) -> np.ndarray:
 
 def wake_waiting(collection: Collection) -> None:
     """The vendor is back: jobs that waited for it need not wait any longer."""
-    waiting = FileRegistry.objects.pending().filter(
-        error_code__startswith="vendor_",
-        not_before__isnull=False,
-        collection__embedding_vendor=collection.embedding_vendor,
-        collection__embedding_endpoint=collection.embedding_endpoint,
-    )
+    vendor = breaker.key_for(collection.embedding_vendor, collection.embedding_endpoint)
+    waiting_for = FileRegistry.objects.pending().filter(error_code__startswith="vendor_", not_before__isnull=False)
+    endpoints = waiting_for.values_list(
+        "collection_id", "collection__embedding_vendor", "collection__embedding_endpoint"
+    ).distinct()
+    waiting = waiting_for.filter(collection__in=[pk for pk, *end in endpoints if breaker.key_for(*end) == vendor])
     if waiting.update(not_before=None):
         queue.ring()
 

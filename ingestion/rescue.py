@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 
 from ingestion import queue
 from ingestion.models import FileRegistry, Worker
-from plugins import process
+from ingestion.worker import is_dead
 
 logger = logging.getLogger("kb.rescue")
 
@@ -67,11 +67,6 @@ def release_gone() -> int:
 
 def living_rows_here() -> "list[Worker]":
     return list(Worker.objects.filter(host=socket.gethostname(), stopped_at__isnull=True))
-
-
-def is_dead(worker: Worker) -> bool:
-    """Whether the process behind a worker row of this machine is gone for certain."""
-    return worker.boot_id != process.boot_id() or not process.is_alive(worker.pid, worker.process_started)
 
 
 def bury_workers() -> None:

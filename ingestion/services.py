@@ -10,13 +10,14 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
-from plugins.catalogue import PluginInfo, is_enabled
 
+from collections_app import catalogue
 from collections_app import services as collections
 from collections_app.models import Collection
-from ingestion import catalogue, queue, storage
+from ingestion import queue, storage
 from ingestion.models import LIVE, EventKind, FileRegistry, FileStatus, JobEvent
 from plugins import parameters
+from plugins.catalogue import PluginInfo, is_enabled
 
 logger = logging.getLogger("kb.jobs")
 

@@ -15,13 +15,13 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-from collections_app.embeddings.breaker import VendorOpen
 from django.conf import settings
 from django.db import DatabaseError, OperationalError, connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from collections_app.embeddings.base import VendorError
+from collections_app.embeddings.breaker import VendorOpen
 from ingestion import hosts, pipeline, storage
 from ingestion.errors import details_of
 from ingestion.models import FileRegistry, Worker
@@ -75,9 +75,15 @@ def _beat() -> None:
 
 
 def living_workers() -> int:
-    """Workers heard of lately, on any machine."""
+    """Workers heard of lately, on any machine; those of this machine must also have a living process."""
     horizon = Now() - timedelta(seconds=3 * BEAT_SECONDS)
-    return Worker.objects.filter(stopped_at__isnull=True, beat_at__gte=horizon).count()
+    heard = Worker.objects.filter(stopped_at__isnull=True, beat_at__gte=horizon)
+    return sum(worker.host != socket.gethostname() or not is_dead(worker) for worker in heard)
+
+
+def is_dead(worker: Worker) -> bool:
+    """Whether the process behind a worker row of this machine is gone for certain."""
+    return worker.boot_id != process.boot_id() or not process.is_alive(worker.pid, worker.process_started)
 
 
 def drain_flag() -> Path | None:

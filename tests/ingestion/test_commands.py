@@ -18,8 +18,13 @@ def data(tmp_path_factory):
     return folder
 
 
-def manage(folder, *arguments, **variables):
-    environment = {**os.environ, "KB_DATA_DIR": str(folder), "COLUMNS": "200", **variables}
+def manage(folder, *arguments):
+    environment = {
+        **os.environ,
+        "KB_DATA_DIR": str(folder),
+        "COLUMNS": "200",
+        "DJANGO_SETTINGS_MODULE": "kbproject.settings",
+    }
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,

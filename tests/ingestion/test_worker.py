@@ -7,8 +7,9 @@ import time
 import pytest
 from django.db import OperationalError, connection
 
+from collections_app import catalogue
 from collections_app.models import Chunk, Document, VendorState
-from ingestion import catalogue, hosts, services, storage, worker
+from ingestion import hosts, services, storage, worker
 from ingestion.models import EventKind, FileRegistry, FileStatus, JobEvent
 from plugins.base import PluginError
 from tests.ingestion.factories import make_collection

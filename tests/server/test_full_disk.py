@@ -16,12 +16,12 @@ def small_disk(tmp_path):
     folder = tmp_path / "disk"
     folder.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(folder)], capture_output=True, text=True
+        ["/bin/mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(folder)], capture_output=True, text=True
     )
     if mounted.returncode:
         pytest.skip(f"needs the right to mount a small file system ({mounted.stderr.strip()})")
     yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    subprocess.run(["/bin/umount", "--lazy", str(folder)], check=True)
 
 
 def fill(folder):
@@ -53,7 +53,7 @@ def test_jobs_wait_while_the_disk_is_full_and_go_on_when_there_is_space(make_ser
     status, answer = server.call("GET", f"/collections/{collection}/ingestion-jobs/{running}")
     assert status == 200
     assert answer["status"] in {"processing", "pending"}
-    with pytest.raises(RuntimeError, match="507|disk"):
+    with pytest.raises(RuntimeError, match="disk is almost full"):
         server.upload(collection, "refused.txt", b"nothing fits")
     time.sleep(6)  # the conversion ends, and what it made does not fit
     assert server.job(collection, running)["status"] in {"processing", "pending"}

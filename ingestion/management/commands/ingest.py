@@ -60,7 +60,7 @@ class Command(BaseCommand):
         try:
             return services.submit(collection, plugin or boot.plugin_for(path.name), params, upload=upload)
         except services.InvalidParameters as error:
-            raise CommandError(f"{error}. See the parameters of {plugin} at /ingestion/plugins.", returncode=2) from error
+            raise CommandError(f"Wrong parameters: {error}", returncode=2) from error
         except (services.UnknownPlugin, services.NoSpace) as error:
             raise CommandError(str(error), returncode=2) from error
         finally:
@@ -117,6 +117,7 @@ def with_workers(jobs: list[FileRegistry], console: Console) -> None:
     thread = threading.Thread(target=work_on, args=(ids,), daemon=True)
     thread.start()
     watch_jobs(ids, console)
+    thread.join()
 
 
 def work_on(ids: list[int]) -> None:

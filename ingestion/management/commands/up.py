@@ -5,7 +5,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from ingestion import boot, catalogue, queue, rescue
+from collections_app import catalogue
+from ingestion import boot, queue, rescue
 from ingestion.supervisor import AlreadyRunning, Supervisor, alone_on_data_directory, end_leftovers
 
 

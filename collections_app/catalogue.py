@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 from django.conf import settings
+
 from plugins.catalogue import Catalogue, build_catalogue
 from plugins.registry import plugin_modules
 

@@ -1,0 +1,55 @@
+"""Answers one question from one collection, through the query plugin that was asked for."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+
+from collections_app import catalogue, links, services
+from collections_app.models import Collection
+from plugins import parameters, registry
+from plugins.base import QueryPlugin
+from plugins.catalogue import is_enabled, mode_of
+
+
+class UnknownQueryPlugin(Exception):
+    """No query plugin of this name is installed, or it is disabled."""
+
+
+class InvalidQuestion(Exception):
+    """The question or its parameters cannot be used; the message is a sentence."""
+
+
+def answer(
+    collection: Collection, text: str, plugin_name: str, given: Mapping[str, Any], plugin_params: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """``[{"similarity": float, "data": str, "metadata": dict}]``, nearest first, links signed.
+
+    :param given: ``top_k`` and ``threshold`` of the request; *plugin_params* win over them
+    :raises UnknownQueryPlugin, InvalidQuestion, VendorError:
+    """
+    plugin = query_plugin(plugin_name)
+    if not text.strip():
+        raise InvalidQuestion("The question is empty.")
+    specs = plugin.get_parameters()
+    wanted = {**{name: value for name, value in given.items() if name in specs}, **plugin_params}
+    clean, errors = parameters.validate(specs, wanted, mode_of(plugin_name, settings.KB_PLUGIN_MODES))
+    if errors:
+        raise InvalidQuestion(" ".join(error.message for error in errors))
+    rows = plugin.query(collection.pk, text, search=partial(services.search, collection), **clean)
+    return [{**row, "metadata": links.sign_metadata(row["metadata"])} for row in rows]
+
+
+def query_plugin(name: str) -> QueryPlugin:
+    """:raises UnknownQueryPlugin:"""
+    info = catalogue.current().query.get(name)
+    if info is None or not is_enabled(name, settings.KB_PLUGIN_MODES):
+        raise UnknownQueryPlugin(f"There is no query plugin named {name!r}.")
+    plugin = registry.query_plugin(name)
+    if plugin is None:
+        registry.load(info.module)
+        plugin = registry.query_plugin(name)
+    if plugin is None:
+        raise UnknownQueryPlugin(f"The query plugin {name!r} could not be loaded.")
+    return plugin

@@ -1,0 +1,26 @@
+"""The server's settings for tests: a data directory of their own, and nothing from the developer's environment.
+
+A settings module and not a conftest, because pytest-django reads settings before it reads any conftest.
+"""
+
+import atexit
+import os
+import shutil
+import tempfile
+
+FOLDER = tempfile.mkdtemp(prefix="kb-tests-")
+atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
+
+for name in [
+    name for name in os.environ if name.startswith(("KB_", "EMBEDDINGS_", "PLUGIN_", "INGESTION_", "MAX_CONC"))
+]:
+    if name not in {"KB_TEST_DATABASE", "KB_FORBID_SKIPS"}:
+        del os.environ[name]
+for name in ("DATABASE_URL", "REDIS_URL", "HOME_URL", "HOST", "PORT"):
+    os.environ.pop(name, None)
+os.environ["KB_DATA_DIR"] = FOLDER
+os.environ["LAMB_API_KEY"] = "test-token-0123456789"
+if "KB_TEST_DATABASE" in os.environ:  # set by the test that runs the engine's tests on PostgreSQL
+    os.environ["DATABASE_URL"] = os.environ["KB_TEST_DATABASE"]
+
+from kbproject.settings import *  # noqa: E402, F403
