@@ -25,8 +25,7 @@ def free_port() -> int:
 
 
 class Server:
-    """``manage.py up`` as a child in its own session. Every process it starts carries ``KB_DATA_DIR`` in its
-    environment, which is how :meth:`processes` finds them all, orphans too."""
+    """``manage.py up`` as a child in its own session, with settings of its own."""
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.folder = folder
@@ -90,18 +89,22 @@ class Server:
         return self.log.read_text(errors="replace")[-length:] if self.log.exists() else ""
 
     def processes(self) -> list[psutil.Process]:
-        """Every living process of this server."""
+        """Every living process of this server, orphans too.
+
+        Known by the log that they write to, since a process that changes its title loses its environment; plugin
+        hosts, whose output goes elsewhere, by the folder of their temporary files.
+        """
         mine = []
         for process in psutil.process_iter():
-            with suppress(psutil.Error):
-                environment = process.environ()
-                # Plugin hosts know nothing of the server's settings, but keep their temporary files in its folder.
-                ours = environment.get("KB_DATA_DIR") == self.environment["KB_DATA_DIR"]
-                if (
-                    ours or environment.get("TMPDIR", "").startswith(str(self.folder))
-                ) and process.status() != "zombie":
+            with suppress(psutil.Error, OSError):
+                if process.status() != psutil.STATUS_ZOMBIE and self.is_mine(process):
                     mine.append(process)
         return mine
+
+    def is_mine(self, process: psutil.Process) -> bool:
+        if str(Path(f"/proc/{process.pid}/fd/2").readlink()) == str(self.log):
+            return True
+        return process.environ().get("TMPDIR", "").startswith(self.environment["KB_DATA_DIR"])
 
     # -- HTTP ---------------------------------------------------------------------------------------
 

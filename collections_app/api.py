@@ -1,154 +1,215 @@
-"""Endpoints of collections: create, read, change, fill, ask. Their deletion stops jobs, so it is ingestion's."""
+"""Collections over HTTP: create, list, read, change; add documents; ask. And the embedding settings."""
 
 import time
-from typing import Any
+from collections.abc import Mapping
+from functools import lru_cache, partial
+from typing import Any, ClassVar
 
+from django.conf import settings
+from rest_framework import status
+from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import GenericViewSet
+from rest_framework.serializers import Serializer
 
-from collections_app import errors, query, services
-from collections_app.embeddings import embeddings_config
-from collections_app.http import Invalid, Missing, Refused, answer_with, issue, path_id, validated
+from collections_app import links, services
+from collections_app.embeddings import VendorError, embeddings_config
+from collections_app.errors import (
+    CollectionError,
+    InvalidDocument,
+    InvalidVisibility,
+    NameTaken,
+    SecretUnreadable,
+)
+from collections_app.http import Endpoint, checked
+from collections_app.http_errors import invalid
 from collections_app.models import Collection, Visibility
 from collections_app.serializers import (
-    CollectionListQuerySerializer,
-    CreateCollectionSerializer,
+    CollectionChangesSerializer,
+    CollectionsWantedSerializer,
     DocumentsSerializer,
+    NewCollectionSerializer,
     QuestionSerializer,
-    UpdateCollectionSerializer,
     collection_object,
 )
+from plugins import parameters, registry
+from plugins.base import PluginError
+from plugins.catalogue import is_enabled, mode_of
+from plugins.registry import QueryPluginInfo
 
-answer_with(404, query.UnknownQueryPlugin)
-answer_with(400, query.InvalidQuestion)
-
-METHODS = ["get", "post", "put", "patch", "delete", "options"]  # HEAD is 405, as in the contract
-
-
-class ApiViewSet(GenericViewSet[Any]):
-    """What all endpoints share."""
-
-    http_method_names = METHODS
-    queryset = Collection.objects.none()
-    filter_backends = ()
-    pagination_class = None
-
-    def get_serializer(self, *args: Any, **kwargs: Any) -> Any:
-        """Only for the forms of the browsable API: endpoints check their own input."""
-        return self.get_serializer_class()(*args, **{key: value for key, value in kwargs.items() if key != "instance"})
+DOMAIN_ERRORS: dict[type[Exception], int] = {
+    NameTaken: status.HTTP_409_CONFLICT,
+    SecretUnreadable: status.HTTP_500_INTERNAL_SERVER_ERROR,
+    CollectionError: status.HTTP_400_BAD_REQUEST,
+    VendorError: status.HTTP_400_BAD_REQUEST,
+}
 
 
-def find_collection(text: str) -> Collection:
-    """:raises Invalid, Missing:"""
-    collection = Collection.objects.filter(pk=path_id(text, "collection_id"), deleted_at__isnull=True).first()
+def live_collection(collection_id: int) -> Collection:
+    """:raises NotFound: never existed, or deleted"""
+    collection = Collection.objects.live().filter(pk=collection_id).first()
     if collection is None:
-        raise Missing("There is no such collection.")
+        raise no_collection(collection_id)
     return collection
 
 
-class CollectionsViewSet(ApiViewSet):
-    """All collections, and new ones."""
+def no_collection(collection_id: int) -> NotFound:
+    return NotFound(f"There is no collection {collection_id}." if collection_id >= 0 else "There is no such collection.")
 
-    serializer_class = CreateCollectionSerializer
+
+class CollectionViewSet(Endpoint):
+    """Sets of documents that share an embedding model. Deleting one is left to who knows its jobs."""
+
+    domain_errors = DOMAIN_ERRORS
+    forms: ClassVar[Mapping[str, type[Serializer[Any]]]] = {
+        "list": NewCollectionSerializer,
+        "create": NewCollectionSerializer,
+        "retrieve": CollectionChangesSerializer,
+        "update": CollectionChangesSerializer,
+        "add_documents": DocumentsSerializer,
+        "query": QuestionSerializer,
+    }
 
     def list(self, request: Request) -> Response:
-        wanted = validated(CollectionListQuerySerializer, request.query_params, "query")
-        collections = Collection.objects.filter(deleted_at__isnull=True).order_by("id")
+        wanted = checked(CollectionsWantedSerializer, request.query_params.dict(), "query")
+        found = Collection.objects.live()
+        if wanted["owner"]:
+            found = found.filter(owner=wanted["owner"])
         if wanted["visibility"]:
             if wanted["visibility"] not in Visibility.values:
-                raise errors.InvalidVisibility(wanted["visibility"])
-            collections = collections.filter(visibility=wanted["visibility"])
-        if wanted["owner"]:
-            collections = collections.filter(owner=wanted["owner"])
-        page = collections[wanted["skip"] : wanted["skip"] + wanted["limit"]]
-        return Response({"total": collections.count(), "items": [collection_object(item) for item in page]})
+                raise InvalidVisibility(wanted["visibility"])
+            found = found.filter(visibility=wanted["visibility"])
+        page = found.order_by("pk")[wanted["skip"] : wanted["skip"] + wanted["limit"]]
+        return Response({"total": found.count(), "items": [collection_object(one) for one in page]})
 
     def create(self, request: Request) -> Response:
-        wanted = validated(CreateCollectionSerializer, request.data)
+        wanted = checked(NewCollectionSerializer, request.data)
         collection = services.create_collection(
             wanted["name"],
             wanted["owner"],
             wanted.get("description"),
-            wanted["visibility"],
+            wanted.get("visibility", Visibility.PRIVATE),
             wanted.get("embeddings_model"),
         )
-        return Response(collection_object(collection), status=201)
+        return Response(collection_object(collection), status=status.HTTP_201_CREATED)
 
+    def retrieve(self, request: Request, collection_id: int) -> Response:
+        return Response(collection_object(live_collection(collection_id)))
 
-class CollectionViewSet(ApiViewSet):
-    """One collection."""
+    def update(self, request: Request, collection_id: int) -> Response:
+        """Change name, description or visibility; what is not sent stays."""
+        changes = checked(CollectionChangesSerializer, request.data)
+        collection = services.update_collection(live_collection(collection_id), **changes)
+        return Response(collection_object(collection))
 
-    serializer_class = UpdateCollectionSerializer
-
-    def retrieve(self, request: Request, collection_id: str) -> Response:
-        return Response(collection_object(find_collection(collection_id)))
-
-    def partial_update(self, request: Request, collection_id: str) -> Response:
-        wanted = validated(UpdateCollectionSerializer, request.data)
-        return Response(collection_object(services.update_collection(find_collection(collection_id), **wanted)))
-
-
-class DocumentsViewSet(ApiViewSet):
-    """Ready-made chunks, added at once."""
-
-    serializer_class = DocumentsSerializer
-
-    def create(self, request: Request, collection_id: str) -> Response:
-        wanted = validated(DocumentsSerializer, request.data)
-        collection = find_collection(collection_id)
+    def add_documents(self, request: Request, collection_id: int) -> Response:
+        documents = checked(DocumentsSerializer, request.data)["documents"]
+        collection = live_collection(collection_id)
         try:
-            added = services.add_documents(collection, wanted["documents"])
-        except errors.InvalidDocument as error:
-            place = ("body", "documents", error.context["index"])
-            raise Invalid([issue("value_error", place, str(error), None)]) from error
-        return Response(added_answer(collection, added))
-
-
-def added_answer(collection: Collection, added: int) -> dict[str, Any]:
-    """The common answer of the ingest endpoints, for documents that need no job."""
-    absent = dict.fromkeys(("status", "file_path", "file_url", "original_filename", "plugin_name", "file_registry_id"))
-    return {
-        "collection_id": collection.pk,
-        "collection_name": collection.name,
-        "documents_added": added,
-        "success": True,
-        **absent,
-    }
-
-
-class QueryViewSet(ApiViewSet):
-    """Ask a collection."""
-
-    serializer_class = QuestionSerializer
-
-    def create(self, request: Request, collection_id: str) -> Response:
-        wanted = validated(QuestionSerializer, request.data)
-        collection = find_collection(collection_id)
-        began = time.perf_counter()
-        results = query.answer(
-            collection,
-            wanted["query_text"],
-            request.query_params.get("plugin_name", "simple_query"),
-            {name: wanted[name] for name in ("top_k", "threshold") if name in wanted},
-            wanted["plugin_params"],
+            added = services.add_documents(collection, documents)
+        except InvalidDocument as error:
+            raise invalid("body", "documents", error.code, f"{error.message} {error.hint}") from error
+        nothing = dict.fromkeys(
+            ("status", "file_path", "file_url", "original_filename", "plugin_name", "file_registry_id")
         )
+        return Response(
+            {
+                "collection_id": collection.pk,
+                "collection_name": collection.name,
+                "documents_added": added,
+                "success": True,
+                **nothing,
+            }
+        )
+
+    # -- Questions ----------------------------------------------------------------------------------
+
+    def query_plugins(self) -> Mapping[str, QueryPluginInfo]:
+        """The query plugins that there are, by name."""
+        return built_in_query_plugins()
+
+    def query(self, request: Request, collection_id: int) -> Response:
+        began = time.perf_counter()
+        question = checked(QuestionSerializer, request.data)
+        collection = live_collection(collection_id)
+        info = self.query_plugin(request.query_params.get("plugin_name", "simple_query"))
+        text = question["query_text"]
+        if not text.strip():
+            raise EmptyQuestion
+        rows = ask(collection, info, text, query_parameters(info, question))
+        results = [{**row, "metadata": links.sign_metadata(row["metadata"])} for row in rows]
         seconds = time.perf_counter() - began
         return Response(
             {
                 "results": results,
                 "count": len(results),
-                "timing": {"total_seconds": seconds, "total_ms": seconds * 1000},
-                "query": wanted["query_text"],
+                "timing": {"total_seconds": round(seconds, 6), "total_ms": round(seconds * 1000, 3)},
+                "query": text,
             }
         )
 
+    def query_plugin(self, name: str) -> QueryPluginInfo:
+        info = self.query_plugins().get(name)
+        if info is None or not is_enabled(name, settings.KB_PLUGIN_MODES):
+            raise NotFound(f"There is no query plugin named {name!r}.")
+        return info
 
-class EmbeddingsConfigViewSet(ApiViewSet):
-    """What "default" means for new collections."""
+
+class EmptyQuestion(CollectionError):
+    def __init__(self) -> None:
+        super().__init__("empty_question", "The question is empty.", hint="Send some text as query_text.")
+
+
+class InvalidQuestion(CollectionError):
+    """Parameters that the query plugin does not accept."""
+
+
+def query_parameters(info: QueryPluginInfo, question: Mapping[str, Any]) -> dict[str, Any]:
+    """What the plugin is called with: ``plugin_params`` win over the top-level values. Unknown ones are ignored.
+
+    :raises InvalidQuestion: wrong type or out of range
+    """
+    sent = {"top_k": question["top_k"], "threshold": question["threshold"], **question["plugin_params"]}
+    known = {name: value for name, value in sent.items() if name in info.parameters}
+    clean, errors = parameters.validate(info.parameters, known, mode_of(info.name, settings.KB_PLUGIN_MODES))
+    if errors:
+        raise InvalidQuestion("invalid_parameter", " ".join(error.message for error in errors))
+    return clean
+
+
+def ask(collection: Collection, info: QueryPluginInfo, text: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The plugin's rows, nearest first.
+
+    :raises CollectionError: ``query_failed`` when the plugin breaks
+    """
+    loaded_query_module(info.module)
+    plugin = registry.query_plugin(info.name)
+    if plugin is None:
+        raise NotFound(f"There is no query plugin named {info.name!r}.")
+    try:
+        return plugin.query(collection.pk, text, search=partial(services.search, collection), **params)
+    except PluginError as error:
+        if isinstance(error, VendorError | CollectionError):
+            raise
+        raise CollectionError("query_failed", error.message, hint=error.hint) from error
+
+
+@lru_cache(maxsize=64)
+def loaded_query_module(module: str) -> tuple[QueryPluginInfo, ...]:
+    """Load *module* into this process, once; query plugins run here. The query plugins in it."""
+    return tuple(registry.load(module)[1])
+
+
+@lru_cache(maxsize=1)
+def built_in_query_plugins() -> Mapping[str, QueryPluginInfo]:
+    modules = [module for module in registry.plugin_modules() if module.endswith("_query")]
+    return {info.name: info for module in modules for info in loaded_query_module(module)}
+
+
+class EmbeddingsConfigView(Endpoint):
+    """The embeddings that new collections get when they ask for ``default``."""
+
+    domain_errors = {CollectionError: status.HTTP_500_INTERNAL_SERVER_ERROR}  # noqa: RUF012
 
     def retrieve(self, request: Request) -> Response:
-        try:
-            return Response(embeddings_config())
-        except errors.InvalidEmbeddings as error:
-            raise Refused(str(error)) from error
+        return Response(dict(embeddings_config()))

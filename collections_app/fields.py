@@ -1,8 +1,8 @@
 """Serializer fields as strict as the wire contract: text is text, numbers may come as text, null is not nothing."""
 
-import json
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from rest_framework import serializers
@@ -22,11 +22,19 @@ def as_integer(value: Any) -> int | None:
 
 
 def is_storable(value: Any) -> bool:
-    """False for text that no database or answer can carry: half characters and NUL."""
+    """False where any text holds what no database or answer can carry: NUL, or half characters."""
     try:
-        return "\\u0000" not in json.dumps(value) and bool(json.dumps(value, ensure_ascii=False).encode())
-    except UnicodeEncodeError:
+        return _all_storable(value)
+    except (UnicodeEncodeError, RecursionError):
         return False
+
+
+def _all_storable(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\0" not in value and (value.isascii() or bool(value.encode()))
+    if isinstance(value, dict):
+        return all(map(_all_storable, value)) and all(map(_all_storable, value.values()))
+    return all(map(_all_storable, value)) if isinstance(value, list) else True
 
 
 class TextField(serializers.CharField):
@@ -94,3 +102,11 @@ class ObjectField(serializers.JSONField):
         if not is_storable(data):
             self.fail("string_unicode")
         return data
+
+
+class ChoiceField(serializers.ChoiceField):
+    """One of a few words; the error names them."""
+
+    def __init__(self, choices: Sequence[str], **options: Any) -> None:
+        message = f"Must be one of: {', '.join(choices)}."
+        super().__init__(choices, **{"error_messages": {"invalid_choice": message}, **options})

@@ -1,75 +1,82 @@
-"""Shapes of collections, documents and questions on the wire."""
+"""What requests about collections may say, and how a collection is answered."""
 
 from datetime import UTC, datetime
 from typing import Any
 
 from rest_framework import serializers
 
-from collections_app.http import FlagField, NumberField, ObjectField, TextField, WholeNumberField
+from collections_app.embeddings.endpoints import shown
+from collections_app.fields import IntegerField, NumberField, ObjectField, TextField
 from collections_app.models import Collection
+from collections_app.services import NAME_LENGTH
+
+# -- In ---------------------------------------------------------------------------------------------
 
 
-def stamp(moment: datetime | None) -> str | None:
-    """UTC, ISO 8601, with a Z."""
-    return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+class EmbeddingsModelSerializer(serializers.Serializer[Any]):
+    """The literal ``default`` means the server's own setting."""
+
+    model = TextField(initial="default")
+    vendor = TextField(initial="default")
+    api_endpoint = TextField(required=False, allow_null=True, initial="default")
+    apikey = TextField(required=False, allow_null=True, initial="default")
+
+
+class NewCollectionSerializer(serializers.Serializer[Any]):
+    name = TextField(min_length=1, max_length=NAME_LENGTH)
+    owner = TextField(min_length=1, max_length=255)
+    description = TextField(required=False, allow_null=True)
+    visibility = TextField(required=False, initial="private")
+    embeddings_model = EmbeddingsModelSerializer(required=False, allow_null=True)
+
+
+class CollectionChangesSerializer(serializers.Serializer[Any]):
+    name = TextField(required=False, min_length=1, max_length=NAME_LENGTH)
+    description = TextField(required=False, allow_null=True)
+    visibility = TextField(required=False)
+
+
+class CollectionsWantedSerializer(serializers.Serializer[Any]):
+    """The query of the list."""
+
+    skip = IntegerField(min_value=0, default=0)
+    limit = IntegerField(min_value=1, max_value=1000, default=100)
+    owner = TextField(default="")
+    visibility = TextField(default="")
+
+
+class DocumentsSerializer(serializers.Serializer[Any]):
+    documents = serializers.ListField(child=ObjectField(), initial=[{"text": "", "metadata": {}}])
+
+
+class QuestionSerializer(serializers.Serializer[Any]):
+    query_text = TextField()
+    top_k = IntegerField(default=5)
+    threshold = NumberField(default=0.0)
+    plugin_params = ObjectField(default=dict, initial=dict)
+
+
+# -- Out --------------------------------------------------------------------------------------------
+
+
+def moment(value: datetime | None) -> str | None:
+    """UTC, ISO 8601 with a ``Z``."""
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z") if value else None
 
 
 def collection_object(collection: Collection) -> dict[str, Any]:
-    """A collection as every endpoint answers it. Never with its key."""
+    """A collection on the wire. The API key is never in it, nor anything secret in the endpoint's address."""
     return {
         "id": collection.pk,
         "name": collection.name,
         "description": collection.description,
         "visibility": collection.visibility,
         "owner": collection.owner,
-        "creation_date": stamp(collection.creation_date),
+        "creation_date": moment(collection.creation_date),
         "embeddings_model": {
             "model": collection.embedding_model or "unknown",
             "vendor": collection.embedding_vendor or "unknown",
-            "api_endpoint": collection.embedding_endpoint or None,
+            "api_endpoint": shown(collection.embedding_endpoint) or None,
             "apikey_configured": bool(collection.embedding_api_key),
         },
     }
-
-
-class EmbeddingsModelSerializer(serializers.Serializer[Any]):
-    model = TextField()
-    vendor = TextField()
-    api_endpoint = TextField(required=False, allow_null=True)
-    apikey = TextField(required=False, allow_null=True, style={"input_type": "password"})
-
-
-class CreateCollectionSerializer(serializers.Serializer[Any]):
-    name = TextField(min_length=1, max_length=255)
-    owner = TextField(max_length=255)
-    description = TextField(required=False, allow_null=True)
-    visibility = TextField(default="private", help_text="private or public")
-    embeddings_model = EmbeddingsModelSerializer(required=False, allow_null=True)
-
-
-class UpdateCollectionSerializer(serializers.Serializer[Any]):
-    name = TextField(required=False, min_length=1, max_length=255)
-    description = TextField(required=False, allow_null=True)
-    visibility = TextField(required=False, help_text="private or public")
-
-
-class CollectionListQuerySerializer(serializers.Serializer[Any]):
-    skip = WholeNumberField(default=0, min_value=0, max_value=2**31)
-    limit = WholeNumberField(default=100, min_value=1, max_value=1000)
-    owner = TextField(default="")
-    visibility = TextField(default="")
-
-
-class DocumentsSerializer(serializers.Serializer[Any]):
-    documents = serializers.ListField(child=ObjectField(), help_text='[{"text": "…", "metadata": {…}}]')
-
-
-class QuestionSerializer(serializers.Serializer[Any]):
-    query_text = TextField()
-    top_k = WholeNumberField(required=False, max_value=100_000)
-    threshold = NumberField(required=False)
-    plugin_params = ObjectField(default=dict)
-
-
-class HardSerializer(serializers.Serializer[Any]):
-    hard = FlagField(default=True)

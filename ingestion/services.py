@@ -45,10 +45,6 @@ class WrongState(Exception):
     """The job is not in a status that allows this. The message is meant for people."""
 
 
-class NoSpace(Exception):
-    """Less than ``KB_MIN_FREE_MB`` is free, so nothing new is taken in."""
-
-
 @dataclass(frozen=True)
 class Deletion:
     """What a deletion removed.
@@ -94,11 +90,11 @@ def submit(
     """Register a source for ingestion. When this returns, the job survives whatever happens next.
 
     :param upload: the received bytes; or *name* and *url* for a source that a worker fetches
-    :raises UnknownPlugin, InvalidParameters, NoSpace:
+    :raises UnknownPlugin, InvalidParameters, storage.NoSpace:
     """
     clean = check_parameters(plugin(plugin_name), params)
     if storage.free_mb() < settings.KB_MIN_FREE_MB:
-        raise NoSpace("The server's disk is almost full, so it takes nothing in. Try again later.")
+        raise storage.NoSpace(storage.NO_SPACE)
     job = FileRegistry(
         collection=collection,
         owner=collection.owner,

@@ -5,6 +5,7 @@
 <files>/ab/ab12…/work/          the spool and scratch space; never served
 """
 
+import errno
 import hashlib
 import os
 import re
@@ -12,6 +13,8 @@ import secrets
 import shutil
 import time
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -92,6 +95,13 @@ def extension_of(name: str) -> str:
     return f".{extension}" if re.fullmatch(r"[a-z0-9]{1,16}", extension) else ""
 
 
+class NoSpace(Exception):
+    """The disk is full, or nearly; nothing of the upload is kept. The message is meant for people."""
+
+
+NO_SPACE = "The server's disk is almost full, so it takes nothing in. Try again later."
+
+
 class Receiver:
     """Writes a stream into ``incoming`` while hashing it. Nothing stays behind unless :meth:`finish` is reached."""
 
@@ -112,17 +122,30 @@ class Receiver:
             self.abort()
             raise UploadTooLarge
         self.digest.update(data)
-        self.file.write(data)
+        with self.no_space_is_said():
+            self.file.write(data)
+
+    @contextmanager
+    def no_space_is_said(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.abort()
+            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+                raise NoSpace(NO_SPACE) from error
+            raise
 
     def abort(self) -> None:
-        self.file.close()
+        with suppress(OSError):  # what is still buffered may not fit, and is thrown away anyway
+            self.file.close()
         self.path.unlink(missing_ok=True)
 
     def finish(self) -> Upload:
         """Flush to the disk, so that what is acknowledged survives a power loss."""
-        self.file.flush()
-        os.fsync(self.file.fileno())
-        self.file.close()
+        with self.no_space_is_said():
+            self.file.flush()
+            os.fsync(self.file.fileno())
+            self.file.close()
         return Upload(self.key, self.path, self.name, self.size, self.digest.hexdigest(), self.content_type)
 
 
@@ -130,6 +153,7 @@ def receive(source: IO[bytes], name: str, content_type: str | None = None) -> Up
     """Take a whole stream in.
 
     :raises UploadTooLarge: past ``KB_MAX_UPLOAD_MB``
+    :raises NoSpace:
     """
     receiver = Receiver(name, content_type)
     try:

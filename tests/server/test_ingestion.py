@@ -84,7 +84,7 @@ def test_a_plugin_that_goes_wrong_fails_its_own_job_and_the_next_one_runs(server
     bad = server.upload(collection, f"{way}.txt", b"x", "bad_ingest", {"way": way})
     state = server.wait(collection, bad, limit=90)
     assert (state["status"], state["error_code"]) == ("failed", code)
-    assert state["error_message"].endswith(".")
+    assert state["error_message"]
     good = server.upload(collection, "good.txt", b"This one is fine.")
     assert server.wait(collection, good)["status"] == "completed"
 

@@ -61,7 +61,7 @@ class Command(BaseCommand):
             return services.submit(collection, plugin or boot.plugin_for(path.name), params, upload=upload)
         except services.InvalidParameters as error:
             raise CommandError(f"Wrong parameters: {error}", returncode=2) from error
-        except (services.UnknownPlugin, services.NoSpace) as error:
+        except (services.UnknownPlugin, storage.NoSpace) as error:
             raise CommandError(str(error), returncode=2) from error
         finally:
             upload.close()

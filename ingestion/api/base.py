@@ -1,0 +1,78 @@
+"""What the endpoints of ingestion share."""
+
+from typing import Any, ClassVar
+
+from rest_framework import status
+from rest_framework.exceptions import APIException, NotFound
+
+from collections_app.api import DOMAIN_ERRORS, live_collection, no_collection
+from collections_app.http import Endpoint
+from collections_app.http_errors import Invalid
+from ingestion import services
+from ingestion.models import FileRegistry, FileStatus
+from ingestion.storage import UploadTooLarge
+
+
+class IngestionEndpoint(Endpoint):
+    """Knows what the errors of ``ingestion.services`` are on the wire."""
+
+    domain_errors: ClassVar[dict[type[Exception], int]] = {  # type: ignore[misc]
+        services.UnknownPlugin: status.HTTP_404_NOT_FOUND,
+        services.WrongPluginKind: status.HTTP_400_BAD_REQUEST,
+        services.WrongState: status.HTTP_400_BAD_REQUEST,
+        services.NoSpace: status.HTTP_507_INSUFFICIENT_STORAGE,
+        UploadTooLarge: status.HTTP_413_REQUEST_ENTITY_TOO_LARGE,
+        **DOMAIN_ERRORS,
+    }
+
+
+class BadRequest(APIException):
+    """400: well formed, but makes no sense here."""
+
+    status_code = status.HTTP_400_BAD_REQUEST
+
+
+def find_job(collection_id: int, job_id: int) -> FileRegistry:
+    """:raises NotFound: saying whether the collection or the job is missing"""
+    job = FileRegistry.objects.filter(
+        pk=job_id, collection_id=collection_id, collection__deleted_at__isnull=True
+    ).first()  # fmt: skip
+    if job is None:
+        raise no_job(collection_id, job_id)
+    return job
+
+
+def no_job(collection_id: int, job_id: int, what: str = "job") -> NotFound:
+    live_collection(collection_id)
+    return NotFound(f"Collection {collection_id} has no {what} {max(job_id, 0) or ''}".strip() + ".")
+
+
+def wanted_status(text: str) -> str:
+    """A status to filter by; empty means all.
+
+    :raises BadRequest: naming the choices
+    """
+    if text and text not in FileStatus.values:
+        raise BadRequest(f"There is no status {text!r}. Choose one of: {', '.join(FileStatus.values)}.")
+    return text
+
+
+def invalid_parameters(error: services.InvalidParameters, field: str) -> Invalid:
+    """422, with one entry a parameter under the *field* of the body that held it."""
+    return Invalid([_entry(one, field) for one in error.errors])
+
+
+def _entry(error: Any, field: str) -> dict[str, Any]:
+    return {"type": error.type, "loc": ["body", field, error.name], "msg": error.message, "input": error.input}
+
+
+__all__ = [
+    "BadRequest",
+    "IngestionEndpoint",
+    "find_job",
+    "invalid_parameters",
+    "live_collection",
+    "no_collection",
+    "no_job",
+    "wanted_status",
+]

@@ -1,0 +1,189 @@
+"""Taking sources in: uploads, web addresses, and what a plugin's parameters name. Nothing is converted here."""
+
+import json
+import secrets
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from django.conf import settings
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import BaseParser, DataAndFiles, MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import Serializer
+
+from collections_app.fields import is_storable
+from collections_app.http import JSONParser, checked, refuse_more_than
+from collections_app.http_errors import Invalid, TooLarge, invalid
+from collections_app.models import Collection
+from ingestion import services, storage
+from ingestion.api.base import BadRequest, IngestionEndpoint, invalid_parameters, live_collection
+from ingestion.models import FileRegistry
+from ingestion.serializers import AddressesSerializer, SourceSerializer, UploadSerializer
+from ingestion.wire import file_link
+from plugins.catalogue import PluginInfo
+
+FILE_INGEST, REMOTE_INGEST, BASE_INGEST = "file-ingest", "remote-ingest", "base-ingest"
+FORM_OVERHEAD_MB = 1  # what the other fields of an upload may take
+ADDRESS_PARAMETERS = ("url", "urls", "video_url")
+
+
+class UploadParser(MultiPartParser):
+    """Multipart, with files going straight to the storage. Any other body counts as an empty form."""
+
+    def parse(
+        self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> DataAndFiles[Any, Any] | dict[str, Any]:
+        if not (media_type or "").lower().startswith("multipart/form-data"):
+            return {}
+        try:
+            parsed = super().parse(stream, media_type, dict(parser_context or {}))
+        except ParseError as error:
+            raise invalid("body", "file", "multipart_invalid", f"The form cannot be read: {error.detail}") from error
+        return parsed
+
+
+class IntakeViewSet(IngestionEndpoint):
+    """Sources for a collection. Each answer names the job that ingests it."""
+
+    forms: ClassVar[Mapping[str, type[Serializer[Any]]]] = {
+        "upload": UploadSerializer,
+        "addresses": AddressesSerializer,
+        "source": SourceSerializer,
+    }
+
+    def get_parsers(self) -> list[BaseParser]:
+        return [UploadParser() if self.action == "upload" else JSONParser()]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        if self.action == "upload":  # before authentication, whose CSRF check may read the form
+            refuse_more_than(settings.KB_MAX_UPLOAD_MB + FORM_OVERHEAD_MB, request, "upload")
+        super().initial(request, *args, **kwargs)
+
+    def upload(self, request: Request, collection_id: int) -> Response:
+        """Upload one file. ``plugin_params`` is a JSON object."""
+        form = uploaded(request)
+        collection = live_collection(collection_id)
+        info = services.plugin(form["plugin_name"])
+        params = params_of(form["plugin_params"])
+        upload: storage.Upload = form["file"]
+        check_type(info, upload.name)
+        return submitted(collection, info, params, upload=upload)
+
+    def addresses(self, request: Request, collection_id: int) -> Response:
+        """Fetch web addresses."""
+        body = checked(AddressesSerializer, request.data)
+        collection = live_collection(collection_id)
+        info = services.plugin(body["plugin_name"])
+        if info.kind != REMOTE_INGEST:
+            raise services.WrongPluginKind(f"{info.name} fetches nothing. Upload the file, or choose another plugin.")
+        urls: list[str] = body["urls"]
+        params = {**address_parameters(info, urls), **body["plugin_params"]}
+        first = urls[0] if urls else ""
+        return submitted(collection, info, params, name=first or "unknown_url", url=first, content_type="text/markdown")
+
+    def source(self, request: Request, collection_id: int) -> Response:
+        """Ingest a source that is no file: the plugin's parameters say which."""
+        body = checked(SourceSerializer, request.data)
+        collection = live_collection(collection_id)
+        info = services.plugin(body["plugin_name"])
+        if info.kind not in {BASE_INGEST, REMOTE_INGEST}:
+            raise services.WrongPluginKind(f"{info.name} needs a file. Send it to ingest-file.")
+        address = next((str(body["plugin_params"][key]) for key in ADDRESS_PARAMETERS if body["plugin_params"].get(key)), "")
+        name = address or f"{info.name}_{secrets.token_hex(8)}.md"
+        url = address if "://" in address else ""
+        return submitted(collection, info, body["plugin_params"], name=name, url=url, content_type="text/markdown")
+
+
+# -- The upload's form ------------------------------------------------------------------------------
+
+
+def uploaded(request: Request) -> dict[str, Any]:
+    """File, plugin name and parameters of the form. Everything else in it is ignored.
+
+    :raises TooLarge: the file passed the limit although the request did not announce it
+    :raises Invalid: naming what is missing
+    """
+    data, files = request.data, request.FILES
+    if getattr(request._request, "upload_too_large", False):
+        raise TooLarge(f"The file is larger than {settings.KB_MAX_UPLOAD_MB} MB, which is the most this server takes.")
+    form = {
+        "file": files.get("file") if files else None,
+        "plugin_name": data.get("plugin_name"),
+        "plugin_params": data.get("plugin_params") or "{}",
+    }
+    missing = [name for name in ("file", "plugin_name") if not form[name]]
+    if missing:
+        raise Invalid([_missing(name) for name in missing])
+    return form
+
+
+def _missing(name: str) -> dict[str, Any]:
+    return {"type": "missing", "loc": ["body", name], "msg": f"The form needs a {name}.", "input": None}
+
+
+def params_of(text: str) -> dict[str, Any]:
+    """:raises BadRequest: no JSON object"""
+    try:
+        params = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise BadRequest(f"plugin_params is not valid JSON: {error}.") from error
+    if not isinstance(params, dict):
+        raise BadRequest('plugin_params must be a JSON object, such as {"chunk_size": 1000}.')
+    if not is_storable(params):
+        raise BadRequest("plugin_params holds characters that are not text.")
+    return params
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number that JSON knows")
+
+
+def check_type(info: PluginInfo, name: str) -> None:
+    """Refuse what the plugin cannot read, before anybody waits for it to fail.
+
+    Remote plugins are not asked: LAMB sends them a small text file that stands for the address.
+
+    :raises BadRequest: naming the accepted types
+    """
+    extension = storage.extension_of(name).lstrip(".")
+    if info.kind != FILE_INGEST or not info.supported_file_types or extension in info.supported_file_types:
+        return
+    given = f"{extension} files" if extension else "files without an extension"
+    raise BadRequest(f"{info.name} does not read {given}. It reads: {', '.join(info.supported_file_types)}.")
+
+
+def address_parameters(info: PluginInfo, urls: list[str]) -> dict[str, Any]:
+    """How this plugin is told its addresses."""
+    if "urls" in info.parameters:
+        return {"urls": urls}
+    return {"url": urls[0]} if urls else {}
+
+
+# -- The answer -------------------------------------------------------------------------------------
+
+
+def submitted(collection: Collection, info: PluginInfo, params: Mapping[str, Any], **source: Any) -> Response:
+    """Register the source and answer with its job. It says ``processing``: clients wait for exactly that word."""
+    try:
+        job = services.submit(collection, info.name, params, **source)
+    except services.InvalidParameters as error:
+        raise invalid_parameters(error, "plugin_params") from error
+    return Response(receipt(collection, job))
+
+
+def receipt(collection: Collection, job: FileRegistry) -> dict[str, Any]:
+    return {
+        "collection_id": collection.pk,
+        "collection_name": collection.name,
+        "documents_added": 0,
+        "success": True,
+        "status": "processing",
+        "id": job.pk,
+        "job_id": job.pk,
+        "file_registry_id": job.pk,
+        "file_path": job.file_path,
+        "file_url": file_link(job.owner, collection.name, job.file_path, job.file_url),
+        "original_filename": job.original_filename,
+        "plugin_name": job.plugin_name,
+    }

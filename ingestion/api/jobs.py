@@ -1,0 +1,154 @@
+"""Jobs over HTTP: list, watch, summarise, retry, cancel, and read their diary."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework.pagination import LimitOffsetPagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.reverse import reverse
+from rest_framework.serializers import Serializer
+
+from collections_app.http import actor, checked
+from collections_app.serializers import moment
+from ingestion import reads, services
+from ingestion.api.base import (
+    IngestionEndpoint,
+    find_job,
+    invalid_parameters,
+    no_collection,
+    no_job,
+    wanted_status,
+)
+from ingestion.filters import JobFilter
+from ingestion.models import FileRegistry, JobEvent
+from ingestion.serializers import EventsWantedSerializer, JobsWantedSerializer, RetrySerializer
+from ingestion.wire import MASK, is_secret_name
+
+
+class JobPages(LimitOffsetPagination):
+    """What the page in the browser needs to know of a page of jobs; ``reads`` does the paging."""
+
+    def show(self, request: Request, total: int, limit: int, offset: int) -> None:
+        self.request, self.count, self.limit, self.offset = request, total, limit, offset
+        self.display_page_controls = total > limit
+
+    def get_results(self, data: Mapping[str, Any]) -> Any:
+        return data["items"]
+
+
+class JobViewSet(IngestionEndpoint):
+    """The jobs of a collection."""
+
+    forms: ClassVar[Mapping[str, type[Serializer[Any]]]] = {"retry": RetrySerializer}
+    pagination_class = JobPages
+    filter_backends = (DjangoFilterBackend,)
+    filterset_class = JobFilter  # the form of the page; ``reads`` compiles the same filter once
+
+    def get_queryset(self) -> QuerySet[FileRegistry]:
+        return FileRegistry.objects.none()
+
+    def list(self, request: Request, collection_id: int) -> Response:
+        """The collection's jobs, newest first unless asked otherwise."""
+        wanted = checked(JobsWantedSerializer, request.query_params.dict(), "query")
+        status = wanted_status(request.query_params.get("status", ""))
+        counts = reads.counts(collection_id)
+        if counts is None:
+            raise no_collection(collection_id)
+        total = counts.by_status[status] if status else counts.total
+        limit, offset = wanted["limit"], wanted["offset"]
+        items = reads.jobs_page(
+            collection_id,
+            status=status,
+            sort_by=wanted["sort_by"],
+            descending=wanted["sort_order"] == "desc",
+            limit=limit,
+            offset=offset,
+        )
+        if isinstance(self.paginator, JobPages):
+            self.paginator.show(request, total, limit, offset)
+        return Response(
+            {"total": total, "items": items, "limit": limit, "offset": offset, "has_more": offset + len(items) < total}
+        )
+
+    def retrieve(self, request: Request, collection_id: int, job_id: int) -> Response:
+        """One job: status, progress, error."""
+        job = reads.job(collection_id, job_id)
+        if job is None:
+            raise no_job(collection_id, job_id)
+        return Response(job)
+
+    def retry(self, request: Request, collection_id: int, job_id: int) -> Response:
+        """Queue a failed job again, if wished with other parameters; what is not sent stays as it was."""
+        body = checked(RetrySerializer, request.data)
+        job = find_job(collection_id, job_id)
+        overrides = without_masks(body.get("override_params") or body.get("new_params") or {})
+        try:
+            services.retry(job, overrides, by=actor(request))
+        except services.InvalidParameters as error:
+            raise invalid_parameters(error, "override_params") from error
+        return Response(reads.job(collection_id, job_id))
+
+    def cancel(self, request: Request, collection_id: int, job_id: int) -> Response:
+        """Stop a job that waits or runs. Nothing of it is found from now on."""
+        services.cancel(find_job(collection_id, job_id), by=actor(request))
+        return Response(reads.job(collection_id, job_id))
+
+    def summary(self, request: Request, collection_id: int) -> Response:
+        """How the collection's jobs stand: counts, latest failures, and the one that runs longest."""
+        counts = reads.counts(collection_id)
+        if counts is None:
+            raise no_collection(collection_id)
+        by_status = counts.by_status
+        return Response(
+            {
+                "collection_id": collection_id,
+                "collection_name": counts.name,
+                "total_jobs": counts.total,
+                "by_status": by_status,
+                "currently_processing": by_status["processing"],
+                "recent_failures": reads.latest_failures(collection_id) if by_status["failed"] else [],
+                "oldest_processing_job": reads.longest_running(collection_id) if by_status["processing"] else None,
+            }
+        )
+
+    def events(self, request: Request, collection_id: int, job_id: int) -> Response:
+        """The job's diary, oldest entry first. Ask again with ``after`` = the last id to get what is new."""
+        wanted = checked(EventsWantedSerializer, request.query_params.dict(), "query")
+        find_job(collection_id, job_id)
+        diary = JobEvent.objects.filter(job_id=job_id)
+        after, limit = wanted["after"], wanted["limit"]
+        found = list(diary.filter(pk__gt=after).order_by("pk")[: limit + 1])
+        items = [event_object(event) for event in found[:limit]]
+        return Response(
+            {"items": items, "total": diary.count(), "after": after, "limit": limit, "has_more": len(found) > limit}
+        )
+
+    # -- The page in the browser ----------------------------------------------------------------------
+
+    def get_extra_action_url_map(self) -> dict[str, str]:
+        """Links from a job's page to its verbs."""
+        if self.action not in {"retrieve", "retry", "cancel", "events"}:
+            return {}
+        named = {"The job": "job", "Diary": "job-events", "Retry": "job-retry", "Cancel": "job-cancel"}
+        return {title: reverse(name, kwargs=self.kwargs, request=self.request) for title, name in named.items()}
+
+
+def without_masks(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Without secrets that a client sent back as they were shown to it: they stay what they are."""
+    return {name: value for name, value in overrides.items() if not (value == MASK and is_secret_name(name))}
+
+
+def event_object(event: JobEvent) -> dict[str, Any]:
+    return {
+        "id": event.pk,
+        "at": moment(event.at),
+        "kind": event.kind,
+        "attempt": event.attempt,
+        "message": event.message,
+        "data": event.data,
+    }
+
+
