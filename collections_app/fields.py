@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
@@ -40,7 +40,10 @@ def _all_storable(value: Any) -> bool:
 class TextField(serializers.CharField):
     """Text as it was sent, neither trimmed nor made from a number."""
 
-    default_error_messages = {"string_type": "Must be text.", "string_unicode": "Holds characters that are not text."}
+    default_error_messages: ClassVar[dict[str, Any]] = {
+        "string_type": "Must be text.",
+        "string_unicode": "Holds characters that are not text.",
+    }
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"trim_whitespace": False, "allow_blank": True, **options})
@@ -54,7 +57,7 @@ class TextField(serializers.CharField):
 
 
 class IntegerField(serializers.IntegerField):
-    default_error_messages = {"int_parsing": "Must be a whole number."}
+    default_error_messages: ClassVar[dict[str, Any]] = {"int_parsing": "Must be a whole number."}
 
     def to_internal_value(self, data: Any) -> int:
         number = as_integer(data)
@@ -64,7 +67,7 @@ class IntegerField(serializers.IntegerField):
 
 
 class NumberField(serializers.FloatField):
-    default_error_messages = {"float_parsing": "Must be a number."}
+    default_error_messages: ClassVar[dict[str, Any]] = {"float_parsing": "Must be a number."}
 
     def to_internal_value(self, data: Any) -> float:
         try:
@@ -79,7 +82,7 @@ class NumberField(serializers.FloatField):
 class FlagField(serializers.BooleanField):
     """true/false, 1/0, yes/no, on/off, t/f, y/n in any case: Python clients send ``True``."""
 
-    default_error_messages = {"bool_parsing": "Must be true or false."}
+    default_error_messages: ClassVar[dict[str, Any]] = {"bool_parsing": "Must be true or false."}
 
     def to_internal_value(self, data: Any) -> bool:
         word = str(data).strip().lower()
@@ -91,7 +94,7 @@ class FlagField(serializers.BooleanField):
 class ObjectField(serializers.JSONField):
     """A JSON object with any content."""
 
-    default_error_messages = {
+    default_error_messages: ClassVar[dict[str, Any]] = {
         "dict_type": "Must be a JSON object.",
         "string_unicode": "Holds characters that are not text.",
     }

@@ -1,44 +1,34 @@
-"""What all endpoints share: who may come in, how bodies are read and answers written, and the base of every view."""
+"""What all endpoints share: who may come in, how bodies are read, and how answers are written.
+
+REST framework reads its settings from here while it is imported, so this module imports no views of its.
+"""
 
 import hmac
 import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, cast
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, cast
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest, HttpResponse
-from rest_framework import viewsets
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
-from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
-from rest_framework.serializers import BaseSerializer, Serializer
 
-from collections_app.fields import as_integer
-from collections_app.http_errors import (
-    Invalid,
-    LengthRequired,
-    TooLarge,
-    entries_of,
-    exception_handler,
-    invalid,
-)
+from collections_app.http_errors import Invalid, LengthRequired, TooLarge, exception_handler
 
 __all__ = [
     "BearerAuthentication",
     "CorsMiddleware",
-    "Endpoint",
     "JSONParser",
     "JSONRenderer",
+    "Negotiation",
     "StaffSessionAuthentication",
-    "checked",
     "exception_handler",
 ]
-
-LARGEST_ID = 2**63 - 1
 
 
 # -- Who may come in --------------------------------------------------------------------------------
@@ -64,15 +54,21 @@ def holder_of(token: bytes) -> TokenHolder | None:
     return TokenHolder() if hmac.compare_digest(token, settings.LAMB_API_KEY.encode()) else None
 
 
+def bearer_token(request: Request | HttpRequest) -> bytes:
+    """The token of the Authorization header; empty when there is none."""
+    scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    # Latin-1: the header's bytes, as WSGI hands them over.
+    return token.strip().encode("latin-1", "replace") if scheme.lower() == "bearer" else b""
+
+
 class BearerAuthentication(BaseAuthentication):
     """``Authorization: Bearer <token>``; the scheme in any case."""
 
-    def authenticate(self, request: Request) -> tuple[TokenHolder, str] | None:
-        scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
-        token = token.strip()
-        if scheme.lower() != "bearer" or not token:
+    def authenticate(self, request: Request) -> tuple[TokenHolder, bytes] | None:
+        token = bearer_token(request)
+        if not token:
             return None
-        holder = holder_of(token.encode("latin-1", "replace"))  # header bytes, as WSGI hands them over
+        holder = holder_of(token)
         if holder is None:
             raise AuthenticationFailed("This token is not valid. Use the one that LAMB_API_KEY holds.")
         return holder, token
@@ -121,9 +117,7 @@ class JSONParser(BaseParser):
 
     media_type = "application/json"
 
-    def parse(
-        self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
-    ) -> Any:
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
         request = cast("Request", (parser_context or {})["request"])
         refuse_more_than(settings.KB_MAX_JSON_MB, request, "body")
         body: bytes = stream.read()
@@ -169,66 +163,15 @@ class JSONRenderer(BaseRenderer):
 class Negotiation(BaseContentNegotiation):
     """JSON for everybody but browsers; a body of an unknown type is read as JSON rather than refused."""
 
-    def select_parser(self, request: Request, parsers: Sequence[BaseParser]) -> BaseParser:
-        return parsers[0]
+    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser:
+        return next(iter(parsers))
 
     def select_renderer(
-        self, request: Request, renderers: Sequence[BaseRenderer], format_suffix: str | None = None
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
-        if "text/html" in request.META.get("HTTP_ACCEPT", ""):
-            for renderer in renderers:
-                if renderer.format == "api":
-                    return renderer, "text/html"
-        return renderers[0], renderers[0].media_type
-
-
-# -- Views ------------------------------------------------------------------------------------------
-
-
-class Endpoint(viewsets.GenericViewSet[Any]):
-    """The base of every view: reads and writes JSON, takes GET, POST, PUT, PATCH and DELETE, and nothing else.
-
-    * ``domain_errors``: status of each exception that its services raise; the first that fits counts
-    * ``forms``: serializer of the form that browsers see, by action
-    """
-
-    http_method_names = ["get", "post", "put", "patch", "delete"]  # noqa: RUF012  (HEAD and OPTIONS are 405)
-    parser_classes = (JSONParser,)
-    renderer_classes = (JSONRenderer, BrowsableAPIRenderer)
-    content_negotiation_class = Negotiation
-    domain_errors: ClassVar[Mapping[type[Exception], int]] = {}
-    forms: ClassVar[Mapping[str, type[Serializer[Any]]]] = {}
-    pagination_class = None
-    filter_backends = ()
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)
-        # The same dict that the handler is called with: from here on ids are numbers.
-        self.kwargs.update({name: path_id(name, value) for name, value in self.kwargs.items() if name.endswith("_id")})
-
-    def get_serializer_class(self) -> type[BaseSerializer[Any]]:
-        return self.forms.get(self.action or "", Serializer)
-
-
-def path_id(name: str, value: str | int) -> int:
-    """:raises Invalid: when it is no integer. One that no row can have becomes -1, which no row has either."""
-    number = as_integer(value)
-    if number is None:
-        raise invalid("path", name, "int_parsing", f"{name} must be a whole number.", value)
-    return number if 0 <= number <= LARGEST_ID else -1
-
-
-def checked(
-    serializer: type[Serializer[Any]], data: Any, where: str = "body", *, partial: bool = False
-) -> dict[str, Any]:
-    """*data* as *serializer* reads it.
-
-    :raises Invalid: naming each wrong value
-    """
-    reader = serializer(data=data, partial=partial)
-    if not reader.is_valid():
-        raise Invalid(list(entries_of(reader.errors, data, [where])))
-    return dict(reader.validated_data)
+        wanted = "api" if "text/html" in request.META.get("HTTP_ACCEPT", "") else "json"
+        found = next(renderer for renderer in renderers if renderer.format == wanted)
+        return found, found.media_type
 
 
 # -- Around all views -------------------------------------------------------------------------------

@@ -21,7 +21,6 @@ from rest_framework import exceptions, status
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.response import Response
 
-from collections_app.errors import CollectionError
 from plugins.base import PluginError
 
 logger = logging.getLogger("kb.http")
@@ -167,10 +166,6 @@ def sentence(error: Exception) -> str:
 
 def _unreadable(reason: str) -> list[dict[str, Any]]:
     return [{"type": "value_error", "loc": ["body"], "msg": reason, "input": None}]
-
-
-# The errors of collections, for the views that may meet them. The first that fits counts.
-COLLECTION_ERRORS: dict[type[Exception], int] = {CollectionError: status.HTTP_400_BAD_REQUEST}
 
 
 # -- Outside of any view ----------------------------------------------------------------------------

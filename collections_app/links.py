@@ -25,7 +25,12 @@ STATIC_LINK = re.compile(r"/static/[^/?#]*/[^/?#]*/(?P<key>[0-9a-f]{32})(?![0-9a
 
 def static_path(owner: str, collection: str, name: str) -> str:
     """The root-relative path of a stored file, unsigned: ``/static/{owner}/{collection}/{name}``, quoted."""
-    return f"/static/{quote(owner, safe='')}/{quote(collection, safe='')}/{quote(name, safe='')}"
+    return f"/static/{_part(owner)}/{_part(collection)}/{_part(name)}"
+
+
+def _part(text: str) -> str:
+    """One part of a path. Browsers would take dots alone for "this folder" and "the one above"."""
+    return quote(text, safe="") if text.strip(".") else "_"
 
 
 def signature(key: str) -> str:

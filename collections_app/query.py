@@ -1,16 +1,20 @@
 """Answers one question from one collection, through the query plugin that was asked for."""
 
+import logging
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from django.conf import settings
+from django.db import DatabaseError
 
 from collections_app import catalogue, links, services
 from collections_app.models import Collection
 from plugins import parameters, registry
-from plugins.base import QueryPlugin
+from plugins.base import PluginError, QueryPlugin
 from plugins.catalogue import is_enabled, mode_of
+
+logger = logging.getLogger("kb.query")
 
 
 class UnknownQueryPlugin(Exception):
@@ -21,24 +25,44 @@ class InvalidQuestion(Exception):
     """The question or its parameters cannot be used; the message is a sentence."""
 
 
+class QueryFailed(Exception):
+    """A query plugin broke; the message is a sentence."""
+
+
 def answer(
     collection: Collection, text: str, plugin_name: str, given: Mapping[str, Any], plugin_params: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     """``[{"similarity": float, "data": str, "metadata": dict}]``, nearest first, links signed.
 
-    :param given: ``top_k`` and ``threshold`` of the request; *plugin_params* win over them
-    :raises UnknownQueryPlugin, InvalidQuestion, VendorError:
+    :param given: ``top_k`` and ``threshold`` of the request; *plugin_params* win over them, unknown ones are ignored
+    :raises UnknownQueryPlugin, InvalidQuestion, QueryFailed, PluginError:
     """
     plugin = query_plugin(plugin_name)
     if not text.strip():
         raise InvalidQuestion("The question is empty.")
     specs = plugin.get_parameters()
-    wanted = {**{name: value for name, value in given.items() if name in specs}, **plugin_params}
+    wanted = {name: value for name, value in {**given, **plugin_params}.items() if name in specs}
     clean, errors = parameters.validate(specs, wanted, mode_of(plugin_name, settings.KB_PLUGIN_MODES))
     if errors:
         raise InvalidQuestion(" ".join(error.message for error in errors))
-    rows = plugin.query(collection.pk, text, search=partial(services.search, collection), **clean)
+    rows = ask(plugin, collection, text, clean)
     return [{**row, "metadata": links.sign_metadata(row["metadata"])} for row in rows]
+
+
+def ask(plugin: QueryPlugin, collection: Collection, text: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The plugin's rows.
+
+    :raises QueryFailed: the plugin broke; what the search itself raises is passed on
+    """
+    try:
+        return plugin.query(collection.pk, text, search=partial(services.search, collection), **params)
+    except (PluginError, DatabaseError):
+        raise
+    except Exception as error:
+        logger.exception("Query plugin %s failed", plugin.name)
+        raise QueryFailed(
+            f"The query plugin {plugin.name} failed. Ask again with simple_query, or tell the operator."
+        ) from error
 
 
 def query_plugin(name: str) -> QueryPlugin:

@@ -253,7 +253,7 @@ class FileRegistry(models.Model):
             progress_total=0,
             progress_unit=ProgressUnit.STAGE,
             progress_overall=0,
-            progress_message="Starting",
+            progress_message=f"Reading with {self.plugin_name}",
             error_code="",
             not_before=None,
         )

@@ -4,11 +4,12 @@ Nothing here writes a status except the completion, which publishes the document
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,6 @@ def convert(this: Run, key: str) -> Summary:
     info = installed_plugin(this.job.plugin_name)
     began = time.monotonic()
     reporter = Reporter(this, info.progress_unit)
-    reporter.tell(0, 0, f"Converting with {info.name}")
     host = hosts.current()
     reports = host.run(request(this, info, key))
     with closing(reports):  # a run that is not followed to its end is killed, with its host and all it started
@@ -190,28 +190,48 @@ def store(this: Run, key: str, summary: Summary) -> None:
     embedder = collections.embedder(this.collection)
     document: Document | None = None
     done = collections.resumable(this.job.pk, key)
-    chunks = read_spool(this.spool_path, key, start=done)
     if summary.chunks > embedder.batch_size:
         announce(this, done, summary.chunks)
-    while True:
-        batch = list(islice(chunks, embedder.batch_size))
-        vectors = embed(this, embedder, batch) if batch else None
-        last = done + len(batch) >= summary.chunks
-        if last:
-            this.timed("embedding", began, f"{summary.chunks} chunks embedded and stored")
-        with transaction.atomic():
-            hold(this, done + len(batch), summary, last)
-            if document is None:
-                document = collections.begin_document(this.collection, this.job.pk, this.watch.run_id, key)
-            if vectors is not None:
-                collections.store_batch(document, done, batch, vectors)
+    chunks = read_spool(this.spool_path, key, start=done)
+    nothing_left: list[tuple[list[Chunk], np.ndarray | None]] = [([], None)] if done >= summary.chunks else []
+    with closing(embedded(this, embedder, chunks)) as batches:
+        for batch, vectors in chain(nothing_left, batches):
+            last = done + len(batch) >= summary.chunks
             if last:
-                collections.publish(document)
-        done += len(batch)
-        this.watch.progressed()
-        this.watch.check()
-        if last:
-            return
+                this.timed("embedding", began, f"{summary.chunks} chunks embedded and stored")
+            with transaction.atomic():
+                hold(this, done + len(batch), summary, last)
+                if document is None:
+                    document = collections.begin_document(this.collection, this.job.pk, this.watch.run_id, key)
+                if vectors is not None:
+                    collections.store_batch(document, done, batch, vectors)
+                if last:
+                    collections.publish(document)
+            done += len(batch)
+            this.watch.progressed()
+            if not last:
+                this.watch.check()
+
+
+def embedded(
+    this: Run, embedder: Embedder, chunks: Iterator[Chunk]
+) -> Generator[tuple[list[Chunk], np.ndarray], None, None]:
+    """Batches with their vectors. The next batch is embedded while the caller stores this one."""
+    with ThreadPoolExecutor(1, thread_name_prefix="embed") as thread:
+        try:
+            ahead: tuple[list[Chunk], Future[np.ndarray]] | None = None
+            while batch := list(islice(chunks, embedder.batch_size)):
+                breaker.check(this.collection)
+                texts = [chunk["text"] for chunk in batch]
+                begun = batch, thread.submit(embedder.embed, texts, cancel=this.watch.stopped)
+                if ahead:
+                    yield ahead[0], vectors_of(this, ahead[1])
+                ahead = begun
+            if ahead:
+                yield ahead[0], vectors_of(this, ahead[1])
+        except BaseException:
+            this.watch.stopped.set()  # a request in flight is abandoned, and the thread ends at once
+            raise
 
 
 def announce(this: Run, done: int, total: int) -> None:
@@ -246,11 +266,10 @@ def hold(this: Run, done: int, summary: Summary, last: bool) -> None:
         raise Stopped(TAKEN_AWAY)
 
 
-def embed(this: Run, embedder: Embedder, batch: Sequence[Chunk]) -> np.ndarray:
-    """Vectors of a batch. A failing vendor is reported to the breaker that all workers share."""
-    breaker.check(this.collection)
+def vectors_of(this: Run, future: "Future[np.ndarray]") -> np.ndarray:
+    """Wait for a batch's vectors. A failing vendor is reported to the breaker that all workers share."""
     try:
-        vectors = embedder.embed([chunk["text"] for chunk in batch], cancel=this.watch.stopped)
+        vectors = future.result()
     except Abandoned:
         this.watch.check()
         raise Stopped(TAKEN_AWAY) from None

@@ -11,23 +11,33 @@ from collections.abc import Callable
 
 from django.db import transaction
 
+from ingestion.models import FileRegistry, Worker
 from plugins.process import die_with_parent
 
 logger = logging.getLogger("kb.queue")
 
 
 def ring() -> None:
-    """Wake one worker, unless as many bells are already waiting as there are workers. Never raises."""
+    """Wake one worker, unless all are busy or enough bells are waiting. Never raises.
+
+    A busy worker looks for the next job when it ends its own, so a bell for it would only be written, read and
+    deleted: three transactions a job that nobody needs.
+    """
     from django_q.brokers import get_broker
     from django_q.conf import Conf
     from django_q.tasks import async_task
 
     try:
         broker = get_broker()
-        if broker.queue_size() < Conf.WORKERS:
+        if not all_busy() and broker.queue_size() < Conf.WORKERS:
             async_task("ingestion.worker.wake", broker=broker)
     except Exception:
         logger.warning("Could not ring for a worker; the rescue will do it", exc_info=True)
+
+
+def all_busy() -> bool:
+    workers = Worker.objects.filter(stopped_at__isnull=True).count()
+    return 0 < workers <= FileRegistry.objects.processing().count()
 
 
 def ring_on_commit() -> None:

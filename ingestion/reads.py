@@ -13,7 +13,7 @@ from django.db.models import QuerySet, Subquery
 
 from collections_app.models import Collection
 from ingestion.filters import JobFilter, in_order
-from ingestion.models import FileRegistry, FileStatus, JobCount
+from ingestion.models import FileRegistry, FileStatus, JobCount, JobQuerySet
 from ingestion.wire import JobRow, job_object
 
 LOOKAHEAD = 10_000  # places of the queue that are counted; a job further back has no position
@@ -40,7 +40,7 @@ class Prepared:
             return list(cursor.fetchall())
 
 
-def _jobs() -> QuerySet[FileRegistry]:
+def _jobs() -> JobQuerySet:
     """Those of the collection; none once it is deleted."""
     return FileRegistry.objects.filter(collection_id=COLLECTION, collection__deleted_at__isnull=True)
 
@@ -57,14 +57,19 @@ def _one() -> Prepared:
     return Prepared(_columns(_jobs().filter(pk=JOB)))
 
 
+def row(collection_id: int, job_id: int) -> JobRow | None:
+    """None when the live collection has no such job."""
+    found = _one().rows(collection=collection_id, job=job_id)
+    return JobRow._make(found[0]) if found else None
+
+
 def job(collection_id: int, job_id: int) -> dict[str, Any] | None:
     """The job as it is answered; None when the live collection has no such job."""
-    found = _one().rows(collection=collection_id, job=job_id)
-    if not found:
+    found = row(collection_id, job_id)
+    if found is None:
         return None
-    row = JobRow._make(found[0])
-    position = _position(row.priority, row.id) if row.status == FileStatus.PENDING else None
-    return job_object(row, position)
+    position = _position(found.priority, found.id) if found.status == FileStatus.PENDING else None
+    return job_object(found, position)
 
 
 def _position(priority: int, job_id: int) -> int | None:
@@ -145,7 +150,9 @@ def counts(collection_id: int) -> Counts | None:
     if found:
         name = found[0][0]
     else:  # it never had a job
-        name = Collection.objects.filter(pk=collection_id, deleted_at__isnull=True).values_list("name", flat=True).first()
+        name = (
+            Collection.objects.filter(pk=collection_id, deleted_at__isnull=True).values_list("name", flat=True).first()
+        )
     if name is None:
         return None
     return Counts(name, {**dict.fromkeys(FileStatus.values, 0), **{status: jobs for _, status, jobs in found}})

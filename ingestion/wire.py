@@ -136,7 +136,8 @@ def duration(start: Any, end: Any) -> float | None:
         return None
     if isinstance(start, str):
         start, end = datetime.fromisoformat(start), datetime.fromisoformat(end)
-    return round(max(0.0, (end - start).total_seconds()), 3)
+    seconds: float = (end - start).total_seconds()
+    return round(max(0.0, seconds), 3)
 
 
 def percentage(row: JobRow) -> float:

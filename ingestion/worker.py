@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from collections_app.embeddings.base import VendorError
 from collections_app.embeddings.breaker import VendorOpen
-from ingestion import hosts, pipeline, storage
+from ingestion import hosts, pipeline, queue, storage
 from ingestion.errors import details_of
 from ingestion.models import FileRegistry, Worker
 from ingestion.watch import TIMED_OUT, TIMED_OUT_HINT, Stopped, Watch
@@ -106,6 +106,8 @@ def wake() -> int:
     while ran < JOBS_A_WAKE and (job := claim_next(this_worker())):
         run_job(job)
         ran += 1
+    if ran == JOBS_A_WAKE:
+        queue.ring()  # there may be more
     return ran
 
 

@@ -1,57 +1,86 @@
-"""Every address of the server. Ids are taken as text, so that a wrong one is answered 422 and not 404."""
+"""Every address of the server."""
 
 from django.contrib import admin
-from django.urls import path
+from django.http import HttpRequest, HttpResponse
+from django.urls import Resolver404, include, path, re_path, resolve
+from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import RedirectView
 
-from collections_app.api import CollectionsViewSet, DocumentsViewSet, EmbeddingsConfigViewSet, QueryViewSet
-from ingestion import views
-from ingestion.api import (
-    FilesViewSet,
-    IngestBaseViewSet,
-    IngestFileViewSet,
-    IngestUrlViewSet,
-    JobsViewSet,
-    JobViewSet,
-    StoppingCollectionViewSet,
-    SummaryViewSet,
-)
+from collections_app.api import EmbeddingsConfigView
+from collections_app.http_errors import bad_request, not_found, server_error
+from ingestion.api.collections import CollectionViewSet
+from ingestion.api.files import FileViewSet, stored_file
+from ingestion.api.intake import SourceViewSet, UploadViewSet
+from ingestion.api.jobs import JobViewSet
+from ingestion.api.system import PublicView, SystemView, root
 
-collections = CollectionsViewSet.as_view({"get": "list", "post": "create"})
-collection = StoppingCollectionViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"})
-COLLECTION = "collections/<str:collection_id>"
-JOB = f"{COLLECTION}/ingestion-jobs/<str:job_id>"
+handler400 = bad_request
+handler404 = not_found
+handler500 = server_error
 
-urlpatterns = [
-    path("", views.root),
-    path("health", views.health),
-    path("database/status", views.DatabaseStatusViewSet.as_view({"get": "retrieve"})),
-    path("config/ingestion", views.ingestion_config),
-    path("config/embeddings", EmbeddingsConfigViewSet.as_view({"get": "retrieve"})),
-    path("ingestion/plugins", views.PluginsViewSet.as_view({"get": "list"})),
-    path("collections", collections),
-    path("collections/", collections),
-    path("collections/files/<str:file_id>/status", FilesViewSet.as_view({"put": "set_status"})),
-    path(COLLECTION, collection),
-    path(f"{COLLECTION}/documents", DocumentsViewSet.as_view({"post": "create"})),
-    path(f"{COLLECTION}/query", QueryViewSet.as_view({"post": "create"})),
-    path(f"{COLLECTION}/ingest-file", IngestFileViewSet.as_view({"post": "create"})),
-    path(f"{COLLECTION}/ingest-url", IngestUrlViewSet.as_view({"post": "create"})),
-    path(f"{COLLECTION}/ingest-base", IngestBaseViewSet.as_view({"post": "create"})),
-    path(f"{COLLECTION}/files", FilesViewSet.as_view({"get": "list"})),
-    path(f"{COLLECTION}/files/<str:file_id>", FilesViewSet.as_view({"delete": "destroy"})),
-    path(f"{COLLECTION}/ingestion-status", SummaryViewSet.as_view({"get": "retrieve"})),
-    path(f"{COLLECTION}/ingestion-jobs", JobsViewSet.as_view({"get": "list"})),
-    path(JOB, JobViewSet.as_view({"get": "retrieve"})),
-    path(f"{JOB}/retry", JobViewSet.as_view({"post": "retry"})),
-    path(f"{JOB}/cancel", JobViewSet.as_view({"post": "cancel"})),
-    path(f"{JOB}/events", JobViewSet.as_view({"get": "events"})),
-    path("files/<str:file_id>/content", FilesViewSet.as_view({"get": "content"})),
-    path("static/<str:owner>/<str:collection>/<str:name>", views.stored_file),
-    path("admin", RedirectView.as_view(url="/admin/")),
-    path("admin/", admin.site.urls),
+
+@csrf_exempt
+def without_slash(request: HttpRequest, address: str) -> HttpResponse:
+    """307 to the address without its trailing slash, where that one is served; 404 otherwise."""
+    target = f"/{address}"
+    try:
+        match = resolve(target)
+    except Resolver404:
+        return not_found(request)
+    if match.func in (without_slash, unknown):
+        return not_found(request)
+    query = request.META.get("QUERY_STRING", "")
+    return HttpResponse(status=307, headers={"Location": request.path[:-1] + (f"?{query}" if query else "")})
+
+
+@csrf_exempt
+def unknown(request: HttpRequest) -> HttpResponse:
+    """404 as JSON, also while debugging."""
+    return not_found(request)
+
+
+collections = CollectionViewSet.as_view({"get": "list", "post": "create"}, name="Collections")
+jobs = "ingestion-jobs/<job_id>"
+
+# The most polled addresses come first: they are tried one after the other.
+collection_addresses = [
+    path("", collections),
+    path(f"<collection_id>/{jobs}", JobViewSet.as_view({"get": "retrieve"}, name="Job"), name="job"),
+    path("<collection_id>/ingestion-jobs", JobViewSet.as_view({"get": "list"}, name="Jobs"), name="jobs"),
+    path(
+        "<collection_id>",
+        CollectionViewSet.as_view(
+            {"get": "retrieve", "patch": "update", "put": "update", "delete": "destroy"}, name="Collection"
+        ),
+        name="collection",
+    ),
+    path("<collection_id>/ingestion-status", JobViewSet.as_view({"get": "summary"}, name="Ingestion status")),
+    path(f"<collection_id>/{jobs}/retry", JobViewSet.as_view({"post": "retry"}, name="Retry"), name="job-retry"),
+    path(f"<collection_id>/{jobs}/cancel", JobViewSet.as_view({"post": "cancel"}, name="Cancel"), name="job-cancel"),
+    path(f"<collection_id>/{jobs}/events", JobViewSet.as_view({"get": "events"}, name="Diary"), name="job-events"),
+    path("<collection_id>/query", CollectionViewSet.as_view({"post": "query"}, name="Query")),
+    path("<collection_id>/ingest-file", UploadViewSet.as_view({"post": "upload"}, name="Upload")),
+    path("<collection_id>/ingest-url", SourceViewSet.as_view({"post": "addresses"}, name="Ingest web addresses")),
+    path("<collection_id>/ingest-base", SourceViewSet.as_view({"post": "source"}, name="Ingest a source")),
+    path("<collection_id>/documents", CollectionViewSet.as_view({"post": "add_documents"}, name="Add documents")),
+    path("<collection_id>/files", FileViewSet.as_view({"get": "list"}, name="Files")),
+    path("<collection_id>/files/<file_id>", FileViewSet.as_view({"delete": "destroy"}, name="File")),
+    path("files/<file_id>/status", FileViewSet.as_view({"put": "set_status"}, name="Status of a file")),
 ]
 
-handler400 = "collections_app.http.bad_request"
-handler404 = "collections_app.http.not_found"
-handler500 = "collections_app.http.server_error"
+urlpatterns = [
+    path("health", PublicView.as_view({"get": "health"}, name="Health")),
+    path("collections/", include(collection_addresses)),
+    path("collections", collections, name="collections"),
+    path("", root),
+    path("files/<file_id>/content", FileViewSet.as_view({"get": "content"}, name="Content of a file")),
+    path("static/<owner>/<collection>/<name>", stored_file),
+    path("ingestion/plugins", SystemView.as_view({"get": "plugins"}, name="Plugins")),
+    path("config/ingestion", PublicView.as_view({"get": "config"}, name="Ingestion settings")),
+    path("config/embeddings", EmbeddingsConfigView.as_view({"get": "retrieve"}, name="Embedding settings")),
+    path("database/status", SystemView.as_view({"get": "database"}, name="Database status")),
+    path("admin/", admin.site.urls),
+    path("admin", RedirectView.as_view(url="/admin/", query_string=True)),
+    re_path(r"^(?P<address>.+)/$", without_slash),
+    re_path(r"", unknown),
+]

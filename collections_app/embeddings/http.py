@@ -2,7 +2,6 @@
 
 import abc
 import asyncio
-import json
 import random
 import re
 import threading
@@ -16,6 +15,7 @@ from typing import Any, ClassVar
 
 import httpx
 import numpy as np
+import orjson
 
 from collections_app.embeddings.base import Embedder, Vector, Vectors, VendorError, normalised
 from collections_app.embeddings.endpoints import request_url, shown
@@ -221,7 +221,7 @@ class HttpEmbedder(Embedder, abc.ABC):
         :raises VendorError: ``vendor_nonsense``
         """
         try:
-            body = json.loads(response.content)
+            body = orjson.loads(response.content)
         except ValueError as error:
             kind = response.headers.get("content-type", "no content type").split(";")[0]
             raise self._nonsense(f"something that is not JSON ({kind})") from error
@@ -326,7 +326,7 @@ def _phrase(status: int) -> str:
 def _complaint(response: httpx.Response) -> tuple[str, str]:
     """What the vendor says is wrong, on one line, and its own slug for it; both may be empty."""
     try:
-        body = json.loads(response.content)
+        body = orjson.loads(response.content)
     except ValueError:
         return "", ""
     error = body.get("error", body) if isinstance(body, dict) else body

@@ -1,26 +1,27 @@
 """What the endpoints of ingestion share."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from rest_framework import status
 from rest_framework.exceptions import APIException, NotFound
 
 from collections_app.api import DOMAIN_ERRORS, live_collection, no_collection
-from collections_app.http import Endpoint
+from collections_app.endpoint import Endpoint
 from collections_app.http_errors import Invalid
 from ingestion import services
 from ingestion.models import FileRegistry, FileStatus
-from ingestion.storage import UploadTooLarge
+from ingestion.storage import NoSpace, UploadTooLarge
 
 
 class IngestionEndpoint(Endpoint):
     """Knows what the errors of ``ingestion.services`` are on the wire."""
 
-    domain_errors: ClassVar[dict[type[Exception], int]] = {  # type: ignore[misc]
+    domain_errors: ClassVar[Mapping[type[Exception], int]] = {
         services.UnknownPlugin: status.HTTP_404_NOT_FOUND,
         services.WrongPluginKind: status.HTTP_400_BAD_REQUEST,
         services.WrongState: status.HTTP_400_BAD_REQUEST,
-        services.NoSpace: status.HTTP_507_INSUFFICIENT_STORAGE,
+        NoSpace: status.HTTP_507_INSUFFICIENT_STORAGE,
         UploadTooLarge: status.HTTP_413_REQUEST_ENTITY_TOO_LARGE,
         **DOMAIN_ERRORS,
     }

@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.utils.datastructures import MultiValueDict
 from rest_framework.exceptions import ParseError
-from rest_framework.parsers import BaseParser, DataAndFiles, MultiPartParser
+from rest_framework.parsers import DataAndFiles, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
+from collections_app.endpoint import checked
 from collections_app.fields import is_storable
-from collections_app.http import JSONParser, checked, refuse_more_than
+from collections_app.http import refuse_more_than
 from collections_app.http_errors import Invalid, TooLarge, invalid
 from collections_app.models import Collection
 from ingestion import services, storage
@@ -31,37 +33,28 @@ ADDRESS_PARAMETERS = ("url", "urls", "video_url")
 class UploadParser(MultiPartParser):
     """Multipart, with files going straight to the storage. Any other body counts as an empty form."""
 
-    def parse(
-        self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
-    ) -> DataAndFiles[Any, Any] | dict[str, Any]:
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> "DataAndFiles[Any, Any]":
         if not (media_type or "").lower().startswith("multipart/form-data"):
-            return {}
+            return DataAndFiles({}, MultiValueDict())
         try:
-            parsed = super().parse(stream, media_type, dict(parser_context or {}))
+            return super().parse(stream, media_type, parser_context)
         except ParseError as error:
             raise invalid("body", "file", "multipart_invalid", f"The form cannot be read: {error.detail}") from error
-        return parsed
 
 
-class IntakeViewSet(IngestionEndpoint):
-    """Sources for a collection. Each answer names the job that ingests it."""
+class UploadViewSet(IngestionEndpoint):
+    """Upload one file; the answer names the job that ingests it."""
 
-    forms: ClassVar[Mapping[str, type[Serializer[Any]]]] = {
-        "upload": UploadSerializer,
-        "addresses": AddressesSerializer,
-        "source": SourceSerializer,
-    }
-
-    def get_parsers(self) -> list[BaseParser]:
-        return [UploadParser() if self.action == "upload" else JSONParser()]
+    parser_classes = (UploadParser,)
+    forms: ClassVar[Mapping[str, type[Serializer[Any]]]] = {"upload": UploadSerializer}
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        if self.action == "upload":  # before authentication, whose CSRF check may read the form
-            refuse_more_than(settings.KB_MAX_UPLOAD_MB + FORM_OVERHEAD_MB, request, "upload")
+        # Before authentication, whose CSRF check may read the form.
+        refuse_more_than(settings.KB_MAX_UPLOAD_MB + FORM_OVERHEAD_MB, request, "upload")
         super().initial(request, *args, **kwargs)
 
     def upload(self, request: Request, collection_id: int) -> Response:
-        """Upload one file. ``plugin_params`` is a JSON object."""
+        """``plugin_params`` is a JSON object."""
         form = uploaded(request)
         collection = live_collection(collection_id)
         info = services.plugin(form["plugin_name"])
@@ -69,6 +62,15 @@ class IntakeViewSet(IngestionEndpoint):
         upload: storage.Upload = form["file"]
         check_type(info, upload.name)
         return submitted(collection, info, params, upload=upload)
+
+
+class SourceViewSet(IngestionEndpoint):
+    """Sources that a worker fetches; the answer names the job that ingests it."""
+
+    forms: ClassVar[Mapping[str, type[Serializer[Any]]]] = {
+        "addresses": AddressesSerializer,
+        "source": SourceSerializer,
+    }
 
     def addresses(self, request: Request, collection_id: int) -> Response:
         """Fetch web addresses."""
@@ -89,10 +91,10 @@ class IntakeViewSet(IngestionEndpoint):
         info = services.plugin(body["plugin_name"])
         if info.kind not in {BASE_INGEST, REMOTE_INGEST}:
             raise services.WrongPluginKind(f"{info.name} needs a file. Send it to ingest-file.")
-        address = next((str(body["plugin_params"][key]) for key in ADDRESS_PARAMETERS if body["plugin_params"].get(key)), "")
-        name = address or f"{info.name}_{secrets.token_hex(8)}.md"
-        url = address if "://" in address else ""
-        return submitted(collection, info, body["plugin_params"], name=name, url=url, content_type="text/markdown")
+        params = body["plugin_params"]
+        address = first_address(params)
+        name = address or f"{info.name}_{secrets.token_hex(16)}.md"
+        return submitted(collection, info, params, name=name, url=address, content_type="text/markdown")
 
 
 # -- The upload's form ------------------------------------------------------------------------------
@@ -104,7 +106,8 @@ def uploaded(request: Request) -> dict[str, Any]:
     :raises TooLarge: the file passed the limit although the request did not announce it
     :raises Invalid: naming what is missing
     """
-    data, files = request.data, request.FILES
+    data: Any = request.data
+    files = request.FILES
     if getattr(request._request, "upload_too_large", False):
         raise TooLarge(f"The file is larger than {settings.KB_MAX_UPLOAD_MB} MB, which is the most this server takes.")
     form = {
@@ -158,6 +161,16 @@ def address_parameters(info: PluginInfo, urls: list[str]) -> dict[str, Any]:
     if "urls" in info.parameters:
         return {"urls": urls}
     return {"url": urls[0]} if urls else {}
+
+
+def first_address(params: Mapping[str, Any]) -> str:
+    """The web address that the parameters name first; empty when they name none."""
+    for name in ADDRESS_PARAMETERS:
+        given = params.get(name)
+        for text in given if isinstance(given, list) else str(given or "").split():
+            if isinstance(text, str) and "://" in text:
+                return text
+    return ""
 
 
 # -- The answer -------------------------------------------------------------------------------------

@@ -11,7 +11,8 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.serializers import Serializer
 
-from collections_app.http import actor, checked
+from collections_app.endpoint import checked
+from collections_app.http import actor
 from collections_app.serializers import moment
 from ingestion import reads, services
 from ingestion.api.base import (
@@ -150,5 +151,3 @@ def event_object(event: JobEvent) -> dict[str, Any]:
         "message": event.message,
         "data": event.data,
     }
-
-

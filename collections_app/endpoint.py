@@ -1,0 +1,61 @@
+"""The base of every view."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from rest_framework import viewsets
+from rest_framework.renderers import BrowsableAPIRenderer
+from rest_framework.request import Request
+from rest_framework.serializers import BaseSerializer, Serializer
+
+from collections_app.fields import as_integer
+from collections_app.http import JSONParser, JSONRenderer, Negotiation
+from collections_app.http_errors import Invalid, entries_of, invalid
+
+LARGEST_ID = 2**63 - 1
+
+
+class Endpoint(viewsets.GenericViewSet[Any]):
+    """The base of every view: reads and writes JSON, takes GET, POST, PUT, PATCH and DELETE, and nothing else.
+
+    * ``domain_errors``: status of each exception that its services raise; the first that fits counts
+    * ``forms``: serializer of the form that browsers see, by action
+    """
+
+    http_method_names = ["get", "post", "put", "patch", "delete"]  # noqa: RUF012  (HEAD and OPTIONS are 405)
+    parser_classes: Any = (JSONParser,)
+    renderer_classes = (JSONRenderer, BrowsableAPIRenderer)
+    content_negotiation_class = Negotiation
+    domain_errors: ClassVar[Mapping[type[Exception], int]] = {}
+    forms: ClassVar[Mapping[str, type[Serializer[Any]]]] = {}
+    pagination_class: Any = None
+    filter_backends: Any = ()
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        # The same dict that the handler is called with: from here on ids are numbers.
+        self.kwargs.update({name: path_id(name, value) for name, value in self.kwargs.items() if name.endswith("_id")})
+
+    def get_serializer_class(self) -> type[BaseSerializer[Any]]:
+        return self.forms.get(self.action or "", Serializer)
+
+
+def path_id(name: str, value: str | int) -> int:
+    """:raises Invalid: when it is no integer. One that no row can have becomes -1, which no row has either."""
+    number = as_integer(value)
+    if number is None:
+        raise invalid("path", name, "int_parsing", f"{name} must be a whole number.", value)
+    return number if 0 <= number <= LARGEST_ID else -1
+
+
+def checked(
+    serializer: type[Serializer[Any]], data: Any, where: str = "body", *, partial: bool = False
+) -> dict[str, Any]:
+    """*data* as *serializer* reads it.
+
+    :raises Invalid: naming each wrong value
+    """
+    reader = serializer(data=data, partial=partial)
+    if not reader.is_valid():
+        raise Invalid(list(entries_of(reader.errors, data, [where])))
+    return dict(reader.validated_data)

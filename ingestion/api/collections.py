@@ -1,0 +1,28 @@
+"""What collections can do once their jobs are known: be deleted."""
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from collections_app import api
+from collections_app.api import live_collection
+from collections_app.http import actor
+from ingestion import services
+
+
+class CollectionViewSet(api.CollectionViewSet):
+    """Sets of documents that share an embedding model."""
+
+    def destroy(self, request: Request, collection_id: int) -> Response:
+        """Stop the collection's jobs and remove all of it. Rows and files go afterwards; nothing is found at once."""
+        collection = live_collection(collection_id)
+        deletion = services.delete_collection(collection, by=actor(request))
+        return Response(
+            {
+                "id": collection_id,
+                "name": collection.name,
+                "deleted_embeddings": deletion.chunks,
+                "chroma_collection": None,
+                "removed_files": deletion.files,
+                "status": "deleted",
+            }
+        )
