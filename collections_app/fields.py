@@ -91,7 +91,7 @@ class FlagField(serializers.BooleanField):
         return word in TRUE
 
 
-class ObjectField(serializers.JSONField):
+class AnyObjectField(serializers.JSONField):
     """A JSON object with any content."""
 
     default_error_messages: ClassVar[dict[str, Any]] = {
@@ -102,9 +102,16 @@ class ObjectField(serializers.JSONField):
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, dict):
             self.fail("dict_type")
-        if not is_storable(data):
-            self.fail("string_unicode")
         return data
+
+
+class ObjectField(AnyObjectField):
+    """A JSON object that can be stored as it is."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if not is_storable(super().to_internal_value(data)):
+            self.fail("string_unicode")
+        return dict(data)
 
 
 class ChoiceField(serializers.ChoiceField):

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
+import orjson
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest, HttpResponse
@@ -140,10 +141,7 @@ def _not_json(message: str) -> Invalid:
 
 
 class JSONRenderer(BaseRenderer):
-    """JSON of plain dicts, lists, texts and numbers: views make no other values.
-
-    Half characters, which old data may hold, become ``?`` instead of breaking the answer.
-    """
+    """JSON of plain dicts, lists, texts and numbers: views make no other values."""
 
     media_type = "application/json"
     format = "json"
@@ -154,10 +152,11 @@ class JSONRenderer(BaseRenderer):
     ) -> bytes:
         if data is None:
             return b""
-        indent = (renderer_context or {}).get("indent")
-        separators = (",", ": ") if indent else (",", ":")
-        text = json.dumps(data, ensure_ascii=False, separators=separators, indent=indent, allow_nan=False)
-        return text.encode("utf-8", "replace")
+        indented = (renderer_context or {}).get("indent")  # set by the page that browsers see
+        try:
+            return orjson.dumps(data, option=orjson.OPT_INDENT_2 if indented else None)
+        except TypeError:  # old data: half characters, which become "?", or numbers beyond 64 bits
+            return json.dumps(data, ensure_ascii=False, indent=indented).encode("utf-8", "replace")
 
 
 class Negotiation(BaseContentNegotiation):

@@ -28,6 +28,7 @@ def static_path(owner: str, collection: str, name: str) -> str:
     return f"/static/{_part(owner)}/{_part(collection)}/{_part(name)}"
 
 
+@lru_cache(maxsize=4096)
 def _part(text: str) -> str:
     """One part of a path. Browsers would take dots alone for "this folder" and "the one above"."""
     return quote(text, safe="") if text.strip(".") else "_"

@@ -6,7 +6,7 @@ from typing import Any
 from rest_framework import serializers
 
 from collections_app.embeddings.endpoints import shown
-from collections_app.fields import IntegerField, NumberField, ObjectField, TextField
+from collections_app.fields import AnyObjectField, IntegerField, NumberField, ObjectField, TextField
 from collections_app.models import Collection
 from collections_app.services import NAME_LENGTH
 
@@ -46,7 +46,7 @@ class CollectionsWantedSerializer(serializers.Serializer[Any]):
 
 
 class DocumentsSerializer(serializers.Serializer[Any]):
-    documents = serializers.ListField(child=ObjectField(), initial=[{"text": "", "metadata": {}}])
+    documents = serializers.ListField(child=AnyObjectField(), initial=[{"text": "", "metadata": {}}])
 
 
 class QuestionSerializer(serializers.Serializer[Any]):
@@ -60,8 +60,12 @@ class QuestionSerializer(serializers.Serializer[Any]):
 
 
 def moment(value: datetime | None) -> str | None:
-    """UTC, ISO 8601 with a ``Z``."""
-    return value.astimezone(UTC).isoformat().replace("+00:00", "Z") if value else None
+    """UTC, ISO 8601 with a ``Z``. A moment without a zone is UTC: so SQLite gives it to plain cursors."""
+    if value is None:
+        return None
+    if value.tzinfo is not None:
+        value = value.astimezone(UTC).replace(tzinfo=None)
+    return value.isoformat() + "Z"
 
 
 def collection_object(collection: Collection) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from ingestion.models import FileRegistry, FileStatus
 SORTS = ("created_at", "updated_at", "status", "original_filename", "file_size")
 
 
-class JobFilter(django_filters.FilterSet):  # type: ignore[misc]  (has no types)
+class JobFilter(django_filters.FilterSet):  # type: ignore[misc]
     status = django_filters.ChoiceFilter(choices=FileStatus.choices)
 
     class Meta:

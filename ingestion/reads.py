@@ -114,8 +114,12 @@ def jobs_page(
 
 def queue_positions(pending: set[int]) -> dict[int, int]:
     """Where these pending jobs stand in the queue of all owners; those far back are left out."""
-    queue = FileRegistry.objects.pending().in_queue_order().values_list("pk", flat=True)[:LOOKAHEAD]
-    return {pk: place for place, pk in enumerate(queue, start=1) if pk in pending}
+    table = FileRegistry._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT id FROM {table} WHERE status = 'pending' ORDER BY priority DESC, id LIMIT {LOOKAHEAD}"  # noqa: S608
+        )
+        return {pk: place for place, (pk,) in enumerate(cursor.fetchall(), start=1) if pk in pending}
 
 
 # -- The summary ------------------------------------------------------------------------------------

@@ -1,16 +1,17 @@
 """Jobs and files as they are answered. Plain dicts made by hand: these are polled by everyone who watches."""
 
-import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from pathlib import PurePosixPath
+from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
+import orjson
 from django.conf import settings
 
 from collections_app import links
+from collections_app.serializers import moment
 from ingestion.models import FileStatus
 
 MASK = "********"
@@ -20,8 +21,8 @@ OUTPUT_LINKS = ("markdown_url", "images_folder_url", "original_file_url")
 
 
 class JobRow(NamedTuple):
-    """One row as the database gives it: moments and JSON may still be text. Field names are lookups of FileRegistry
-    (with ``__`` for a join), so they say what to select, too."""
+    """One row as the database gives it, JSON still being text. The names are lookups of FileRegistry, so they say what
+    to select, too."""
 
     id: int
     collection_id: int
@@ -36,10 +37,10 @@ class JobRow(NamedTuple):
     status: str
     document_count: int
     owner: str
-    created_at: Any
-    updated_at: Any
-    processing_started_at: Any
-    processing_completed_at: Any
+    created_at: datetime
+    updated_at: datetime
+    processing_started_at: datetime | None
+    processing_completed_at: datetime | None
     progress_current: int
     progress_total: int
     progress_message: str
@@ -50,7 +51,7 @@ class JobRow(NamedTuple):
     error_code: str
     processing_stats: Any
     attempt: int
-    not_before: Any
+    not_before: datetime | None
     priority: int
 
 
@@ -120,24 +121,9 @@ def file_object(row: JobRow) -> dict[str, Any]:
 # -- Values -----------------------------------------------------------------------------------------
 
 
-def moment(value: Any) -> str | None:
-    """UTC, ISO 8601 with a ``Z``. SQLite hands moments over as text in UTC, PostgreSQL as datetimes."""
-    if value is None:
-        return None
-    if isinstance(value, str):
-        return value.replace(" ", "T") + "Z"
-    text: str = value.astimezone(UTC).isoformat()
-    return text.replace("+00:00", "Z")
-
-
-def duration(start: Any, end: Any) -> float | None:
+def duration(start: datetime | None, end: datetime | None) -> float | None:
     """Seconds between two moments, None while one is unknown."""
-    if start is None or end is None:
-        return None
-    if isinstance(start, str):
-        start, end = datetime.fromisoformat(start), datetime.fromisoformat(end)
-    seconds: float = (end - start).total_seconds()
-    return round(max(0.0, seconds), 3)
+    return round(max(0.0, (end - start).total_seconds()), 3) if start and end else None
 
 
 def percentage(row: JobRow) -> float:
@@ -151,7 +137,7 @@ def file_link(owner: str, collection_name: str, file_path: str, file_url: str) -
     """Where the source is: the signed link to the upload, or the web address it came from."""
     if not file_path:
         return file_url
-    path = links.static_path(owner, collection_name, PurePosixPath(file_path).name)
+    path = links.static_path(owner, collection_name, file_path.rpartition("/")[2])
     return links.absolute(links.signed(path))
 
 
@@ -162,15 +148,16 @@ def redacted(params: Any) -> dict[str, Any]:
     return {name: _redacted(str(name), value) for name, value in params.items()}
 
 
+@lru_cache(maxsize=1024)
 def is_secret_name(name: str) -> bool:
     return bool(SECRET_NAME.search(name))
 
 
 def _redacted(name: str, value: Any) -> Any:
-    if is_secret_name(name) and value not in (None, "", False):
+    if value not in (None, "", False) and is_secret_name(name):
         return MASK
-    if isinstance(value, str) and "@" in value and "://" in value:
-        return _without_password(value)
+    if isinstance(value, str):
+        return _without_password(value) if "@" in value and "://" in value else value
     if isinstance(value, Mapping):
         return {inner: _redacted(str(inner), item) for inner, item in value.items()}
     if isinstance(value, list):
@@ -217,4 +204,4 @@ def with_links(stats: Any) -> dict[str, Any] | None:
 
 
 def _json(value: Any) -> Any:
-    return json.loads(value) if isinstance(value, str) else value
+    return orjson.loads(value) if isinstance(value, str) else value

@@ -42,7 +42,6 @@ _worker: Worker | None = None
 
 def start() -> None:
     """Called once in each worker process, before its first bell: shows it as alive, and warms its plugin host."""
-    os.nice(5)  # people's requests come first; on a small machine both share the same cores
     this_worker()
     threading.Thread(target=_beat, name="worker-beat", daemon=True).start()
     hosts.current()
