@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer, Serializer
 
 from collections_app.fields import as_integer
-from collections_app.http import JSONParser, JSONRenderer, Negotiation
+from collections_app.http import JSONParser, JSONRenderer, Negotiation, content_length
 from collections_app.http_errors import Invalid, entries_of, invalid
 
 LARGEST_ID = 2**63 - 1
@@ -35,6 +35,7 @@ class Endpoint(viewsets.GenericViewSet[Any]):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
+        content_length(request)  # a body of unknown length would pass for none
         # The same dict that the handler is called with: from here on ids are numbers.
         self.kwargs.update({name: path_id(name, value) for name, value in self.kwargs.items() if name.endswith("_id")})
 

@@ -107,9 +107,13 @@ def content_length(request: Request | HttpRequest) -> int:
     return int(length) if length.isdecimal() else 0
 
 
-def refuse_more_than(megabytes: int, request: Request, what: str) -> None:
-    """:raises TooLarge: by the length that the request announces, before any of it is read"""
-    if content_length(request) > megabytes * 1024 * 1024:
+def refuse_more_than(megabytes: int, request: Request, what: str, *, around: int = 0) -> None:
+    """Judge by the length that the request announces, before any of it is read.
+
+    :param around: bytes that may come on top, for the rest of a form
+    :raises TooLarge:
+    """
+    if content_length(request) > megabytes * 1024 * 1024 + around:
         raise TooLarge(f"The {what} is larger than {megabytes} MB, which is the most this server takes.")
 
 

@@ -23,15 +23,15 @@ class EmbeddingsModelSerializer(serializers.Serializer[Any]):
 
 
 class NewCollectionSerializer(serializers.Serializer[Any]):
-    name = TextField(min_length=1, max_length=NAME_LENGTH)
-    owner = TextField(min_length=1, max_length=255)
+    name = TextField(allow_blank=False, max_length=NAME_LENGTH)
+    owner = TextField(allow_blank=False, max_length=255)
     description = TextField(required=False, allow_null=True)
     visibility = TextField(required=False, initial="private")
     embeddings_model = EmbeddingsModelSerializer(required=False, allow_null=True)
 
 
 class CollectionChangesSerializer(serializers.Serializer[Any]):
-    name = TextField(required=False, min_length=1, max_length=NAME_LENGTH)
+    name = TextField(required=False, allow_blank=False, max_length=NAME_LENGTH)
     description = TextField(required=False, allow_null=True)
     visibility = TextField(required=False)
 

