@@ -15,13 +15,13 @@ setup: $(VENV)/.ready ## install what the server needs into .venv
 $(VENV)/.ready: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
-	@echo "Installing (about 400 MB in .venv; once) ..."
-	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@echo "Installing about 480 MB into .venv (once) ..."
+	@$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -r requirements.txt
 	@touch $@
 
 $(VENV)/.ready-dev: requirements.txt requirements-dev.txt $(VENV)/.ready
 	@echo "Installing what tests need ..."
-	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
 run: setup ## start the server on http://127.0.0.1:9090

@@ -1,5 +1,7 @@
-"""Jobs for operators: find the one that failed, read why, retry or cancel it. Nothing here writes a job's row; what acts
-on jobs goes through ``ingestion.services``, as everywhere else."""
+"""Jobs for operators: find the one that failed, read why, retry or cancel it.
+
+Nothing here writes a job's row; what acts on jobs goes through ``ingestion.services``, as everywhere else.
+"""
 
 import socket
 from collections import defaultdict
@@ -66,9 +68,14 @@ class StatusFilter(admin.SimpleListFilter):
         status = self.value()
         if status not in self.counts:
             return queryset
-        if self.counts[status] > RARE:
+        if self.counts[status] > RARE or within_collection(request):
             return queryset.filter(status=status)
         return queryset.filter(pk__in=rare(status))
+
+
+def within_collection(request: HttpRequest) -> bool:
+    """Then indexes that begin with the collection serve the list, in its order by age."""
+    return bool(request.GET.get("collection"))
 
 
 def rare(status: str) -> QuerySet[FileRegistry, Any]:
@@ -106,7 +113,10 @@ class ErrorCodeFilter(admin.SimpleListFilter):
         if not (code := self.value()):
             return queryset
         # Failed is said too: it brings the search down to an index of failed jobs.
-        return queryset.filter(pk__in=FileRegistry.objects.failed().filter(error_code=code).values("pk"))
+        reason = {"status": FileStatus.FAILED, "error_code": code}
+        if within_collection(request):
+            return queryset.filter(**reason)
+        return queryset.filter(pk__in=FileRegistry.objects.filter(**reason).values("pk"))
 
 
 class CollectionFilter(admin.SimpleListFilter):
@@ -159,8 +169,12 @@ class JobAdmin(ReadOnlyAdmin):
     # -- The list -------------------------------------------------------------------------------------
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[FileRegistry]:
-        """Without the collection's key, and in a list without the columns that may be long."""
+        """Without the collection's key, which no page needs."""
         return super().get_queryset(request).defer("collection__embedding_api_key")
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """Newest first. Within a collection by age, which an index holds; by id that list took 2.4 s of a million."""
+        return ("-created_at", "-id") if within_collection(request) else ("-id",)
 
     def get_paginator(self, request: HttpRequest, *args: Any, **options: Any) -> AnyPaginator:
         """Counts what the database has counted already."""
@@ -168,7 +182,7 @@ class JobAdmin(ReadOnlyAdmin):
         if {name for name, value in request.GET.items() if value} <= {"status", "p"}:
             counts = jobs_by_status()
             status = request.GET.get("status")
-            paginator.count = counts.get(status, 0) if status else sum(counts.values())  # type: ignore[misc]
+            paginator.count = counts.get(status, 0) if status else sum(counts.values())
         return paginator
 
     def get_search_results(
@@ -335,7 +349,9 @@ class JobAdmin(ReadOnlyAdmin):
         if done:
             self.message_user(request, f"{_jobs(done)} {done_word}.", messages.SUCCESS)
         for reason, names in refused.items():
-            self.message_user(request, f"{_jobs(len(names))} not {done_word}: {_some(names)}. {reason}", messages.WARNING)
+            self.message_user(
+                request, f"{_jobs(len(names))} not {done_word}: {_some(names)}. {reason}", messages.WARNING
+            )
         if len(jobs) > AT_ONCE:
             self.message_user(
                 request, f"Only the first {AT_ONCE:,} were looked at. Run the action again.", messages.WARNING

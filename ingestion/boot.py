@@ -3,6 +3,7 @@
 import logging
 import os
 import secrets
+import shutil
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from collections_app import services as collections
 from collections_app.models import Collection
-from ingestion import services, storage
+from ingestion import hosts, services, storage
 from ingestion.locks import hold
 from plugins.process import die_with_parent
 
@@ -59,6 +60,13 @@ def check() -> None:
                 f"Cannot listen on {settings.HOST}:{settings.PORT}: {error.strerror or error}. "
                 "Stop what listens there, or set PORT to another number."
             ) from error
+
+
+def make_folders() -> None:
+    """Folders that the processes expect; what hosts of an earlier server left in theirs goes."""
+    shutil.rmtree(hosts.scratch(), ignore_errors=True)
+    for folder in (Path(settings.STATIC_ROOT), Path(settings.MEDIA_ROOT), hosts.scratch()):
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 def migrate() -> bool:

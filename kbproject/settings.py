@@ -122,7 +122,7 @@ else:
 # -- Files ----------------------------------------------------------------------------------------
 
 STATIC_URL = "/assets/"  # /static/ belongs to the wire contract: uploads and what was made from them
-STATIC_ROOT = BASE_DIR / ".static"
+STATIC_ROOT = KB_RUN_DIR / "static"  # stays empty: the finders serve what the packages and static/ hold
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True  # no collectstatic step between clone and run
 WHITENOISE_MAX_AGE = 3600

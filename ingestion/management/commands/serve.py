@@ -25,5 +25,5 @@ class Command(BaseCommand):
             blocking_threads=settings.KB_WEB_THREADS,
             respawn_failed_workers=True,
             websockets=False,
-            log_level=LogLevels.warning,
+            log_level=LogLevels.error,
         ).serve()

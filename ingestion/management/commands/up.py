@@ -22,6 +22,7 @@ class Command(BaseCommand):
             boot.check()
         except (AlreadyRunning, boot.CannotStart) as error:
             raise CommandError(str(error)) from error
+        boot.make_folders()
         if boot.migrate():
             self.say("Database is up to date.")
         first = boot.first_start()
