@@ -1,13 +1,15 @@
 """Collections and documents for operators: to look at. Whoever wants to change them uses the API."""
 
 import json
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -25,6 +27,7 @@ admin.site.site_header = "KB Server"
 admin.site.site_title = "KB Server"
 admin.site.index_title = "Operations"
 admin.site.site_url = None  # "/" leads people here
+admin.site.enable_nav_sidebar = False  # lists of jobs need the width
 
 NOTHING = "–"
 COUNTED = 10_000  # rows of a list that are counted; nobody turns the pages behind them
@@ -49,13 +52,18 @@ class ReadOnlyAdmin(ModelAdmin):
     """Rows that only the engine writes. Seeing them takes the view permission."""
 
     paginator = BoundedPaginator
+    change_form_template = "admin/read_only_form.html"
     show_full_result_count = False
     list_per_page = 50
     list_max_show_all = 0
     sortable_by: ClassVar[tuple[str, ...]] = ()  # any other order would sort the whole table
     ordering = ("-id",)
     empty_value_display = NOTHING
-    actions_selection_counter = True
+    show_facets = admin.ShowFacets.NEVER  # their counts read the whole table
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        title = str(self.opts.verbose_name_plural).capitalize()
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -75,6 +83,11 @@ def page_link(page: str, pk: Any, text: Any) -> SafeString:
 def list_link(page: str, query: str, text: str) -> SafeString:
     """A link to a filtered admin list; *query* is made of names and numbers only."""
     return format_html('<a href="{}?{}">{}</a>', reverse(f"admin:{page}_changelist"), query, text)
+
+
+def moment(at: datetime | None) -> str:
+    """To the second, as it stands in logs."""
+    return f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S}" if at else NOTHING
 
 
 def badge(text: str, colour: str | None = None) -> SafeString:
@@ -102,10 +115,10 @@ class CollectionAdmin(ReadOnlyAdmin):
     search_fields = ("name", "owner")
     # Fields are named one by one: the vendor's key, although encrypted, is nobody's to see.
     fieldsets = (
-        (None, {"fields": ("name", "description", "owner", "visibility", "state", "creation_date", "deleted_at")}),
+        (None, {"fields": ("name", "description", "owner", "visibility", "state", "created", "deleted")}),
         (
             "Embeddings",
-            {"fields": ("embedding_vendor", "embedding_model", "endpoint", "dimension", "has_own_key")},
+            {"fields": ("embedding_vendor", "embedding_model", "endpoint", "dimension", "own_key")},
         ),
         ("Contents", {"fields": ("published_documents", "contents")}),
     )
@@ -117,17 +130,29 @@ class CollectionAdmin(ReadOnlyAdmin):
     def state(self, collection: Collection) -> SafeString:
         return badge("deleted") if collection.deleted_at else badge("live")
 
+    @admin.display(description="created")
+    def created(self, collection: Collection) -> str:
+        return moment(collection.creation_date)
+
+    @admin.display(description="deleted")
+    def deleted(self, collection: Collection) -> str:
+        return moment(collection.deleted_at)
+
     @admin.display(description="dimension")
     def dimension(self, collection: Collection) -> int | str:
         return collection.embedding_dimension or "not pinned yet"
 
     @admin.display(description="endpoint")
     def endpoint(self, collection: Collection) -> str:
-        return shown(collection.embedding_endpoint) or "the vendor's own"
+        try:
+            return shown(collection.embedding_endpoint) or "the vendor's own"
+        except ValueError:  # an imported one that is no address; it may hold a password all the same
+            return "not a valid address"
 
-    @admin.display(description="API key of its own", boolean=True)
-    def has_own_key(self, collection: Collection) -> bool:
-        return Collection.objects.filter(pk=collection.pk).exclude(embedding_api_key="").exists()
+    @admin.display(description="API key of its own")
+    def own_key(self, collection: Collection) -> str:
+        has_one = Collection.objects.filter(pk=collection.pk).exclude(embedding_api_key="").exists()
+        return "set, encrypted" if has_one else "none"
 
     @admin.display(description="published documents")
     def published_documents(self, collection: Collection) -> int:
@@ -163,14 +188,14 @@ class PublishedFilter(admin.SimpleListFilter):
 
 @admin.register(Document)
 class DocumentAdmin(ReadOnlyAdmin):
-    list_display = ("id", "collection_name", "file", "state", "chunk_count", "created_at", "published_at")
+    list_display = ("id", "collection_name", "file", "state", "chunk_count", "created", "published")
     list_filter = (PublishedFilter,)
     list_select_related = ("collection",)
     search_fields = ("=file_id",)
     search_help_text = "The number of a job"
     fieldsets = (
         (None, {"fields": ("collection_name", "file", "state", "run_id", "chunk_count")}),
-        ("Times", {"fields": ("created_at", "published_at", "withdrawn_at")}),
+        ("Times", {"fields": ("created", "published", "withdrawn")}),
         ("First chunks", {"fields": ("first_chunks",)}),
     )
 
@@ -201,6 +226,18 @@ class DocumentAdmin(ReadOnlyAdmin):
         if document.withdrawn_at:
             return badge("withdrawn")
         return badge("published") if document.published_at else badge("unfinished")
+
+    @admin.display(description="created")
+    def created(self, document: Document) -> str:
+        return moment(document.created_at)
+
+    @admin.display(description="published")
+    def published(self, document: Document) -> str:
+        return moment(document.published_at)
+
+    @admin.display(description="withdrawn")
+    def withdrawn(self, document: Document) -> str:
+        return moment(document.withdrawn_at)
 
     @admin.display(description="chunks")
     def first_chunks(self, document: Document) -> SafeString:

@@ -63,6 +63,13 @@ class CollectionViewSet(Endpoint):
         "query": QuestionSerializer,
     }
 
+    def get_serializer(self, *args: Any, **options: Any) -> Any:
+        """The form of a collection's page shows what there is."""
+        pk = self.kwargs.get("collection_id")
+        if self.action in {"retrieve", "update"} and isinstance(pk, int):
+            options["instance"] = Collection.objects.live().filter(pk=pk).first()
+        return super().get_serializer(*args, **options)
+
     def list(self, request: Request) -> Response:
         wanted = checked(CollectionsWantedSerializer, request.query_params.dict(), "query")
         found = Collection.objects.live()

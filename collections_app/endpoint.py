@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, ClassVar
 
+from django.db.models import QuerySet
 from rest_framework import viewsets
 from rest_framework.renderers import BrowsableAPIRenderer
 from rest_framework.request import Request
@@ -13,6 +14,7 @@ from rest_framework.serializers import BaseSerializer, Serializer
 from collections_app.fields import as_integer
 from collections_app.http import JSONParser, JSONRenderer, Negotiation, content_length
 from collections_app.http_errors import Invalid, entries_of, invalid
+from collections_app.models import Collection
 
 LARGEST_ID = 2**63 - 1
 
@@ -44,6 +46,10 @@ class Endpoint(viewsets.GenericViewSet[Any]):
         if isinstance(response, Response):  # otherwise the web server sends it in chunks
             response.add_post_render_callback(announce_length)
         return response
+
+    def get_queryset(self) -> QuerySet[Any]:
+        """None: views read for themselves, but pages with filters ask for one."""
+        return Collection.objects.none()
 
     def get_serializer_class(self) -> type[BaseSerializer[Any]]:
         return self.forms.get(self.action or "", Serializer)

@@ -117,10 +117,30 @@ def refuse_more_than(megabytes: int, request: Request, what: str, *, around: int
         raise TooLarge(f"The {what} is larger than {megabytes} MB, which is the most this server takes.")
 
 
+class JSONRenderer(BaseRenderer):
+    """JSON of plain dicts, lists, texts and numbers: views make no other values."""
+
+    media_type = "application/json"
+    format = "json"
+    charset = None
+
+    def render(
+        self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
+    ) -> bytes:
+        if data is None:
+            return b""
+        indented = (renderer_context or {}).get("indent")  # set by the page that browsers see
+        try:
+            return orjson.dumps(data, option=orjson.OPT_INDENT_2 if indented else None)
+        except TypeError:  # old data: half characters, which become "?", or numbers beyond 64 bits
+            return json.dumps(data, ensure_ascii=False, indent=indented).encode("utf-8", "replace")
+
+
 class JSONParser(BaseParser):
     """JSON by the book: no NaN, no Infinity. An empty body counts as ``{}`` (LAMB's retry sends that)."""
 
     media_type = "application/json"
+    renderer_class = JSONRenderer  # fills the form of the page that browsers see
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
         request = cast("Request", (parser_context or {})["request"])
@@ -142,25 +162,6 @@ def _refuse_constant(name: str) -> None:
 
 def _not_json(message: str) -> Invalid:
     return Invalid([{"type": "json_invalid", "loc": ["body"], "msg": message, "input": {}}])
-
-
-class JSONRenderer(BaseRenderer):
-    """JSON of plain dicts, lists, texts and numbers: views make no other values."""
-
-    media_type = "application/json"
-    format = "json"
-    charset = None
-
-    def render(
-        self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
-    ) -> bytes:
-        if data is None:
-            return b""
-        indented = (renderer_context or {}).get("indent")  # set by the page that browsers see
-        try:
-            return orjson.dumps(data, option=orjson.OPT_INDENT_2 if indented else None)
-        except TypeError:  # old data: half characters, which become "?", or numbers beyond 64 bits
-            return json.dumps(data, ensure_ascii=False, indent=indented).encode("utf-8", "replace")
 
 
 class Negotiation(BaseContentNegotiation):

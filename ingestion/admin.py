@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.apps import apps
 from django.contrib import admin, messages
@@ -26,6 +25,7 @@ from collections_app.admin import (
     AnyPaginator,
     ReadOnlyAdmin,
     badge,
+    moment,
     page_link,
     pretty,
     whole_number,
@@ -150,13 +150,13 @@ class JobAdmin(ReadOnlyAdmin):
         "name",
         "status_badge",
         "progress",
-        "plugin_name",
+        "plugin",
         "collection_name",
         "owner",
         "error_code",
         "took",
         "attempt",
-        "created_at",
+        "created",
     )
     list_display_links = ("id", "name")
     list_filter = (StatusFilter, CollectionFilter, PluginFilter, ErrorCodeFilter)
@@ -213,6 +213,14 @@ class JobAdmin(ReadOnlyAdmin):
             job.progress_message,
         )
 
+    @admin.display(description="plugin")
+    def plugin(self, job: FileRegistry) -> str:
+        return job.plugin_name
+
+    @admin.display(description="created")
+    def created(self, job: FileRegistry) -> str:
+        return moment(job.created_at)
+
     @admin.display(description="collection")
     def collection_name(self, job: FileRegistry) -> SafeString:
         return page_link("collections_app_collection", job.collection_id, job.collection.name)
@@ -224,14 +232,14 @@ class JobAdmin(ReadOnlyAdmin):
     # -- The page of a job ------------------------------------------------------------------------------
 
     def get_fieldsets(self, request: HttpRequest, obj: FileRegistry | None = None) -> Any:
-        about = ("status_badge", "progress_line", "collection_name", "owner", "plugin_name", "source", "facts")
+        about = ("status_badge", "progress_line", "collection_name", "owner", "plugin", "source", "facts")
         trouble = ("error_code", "error_message", "hint", "technical_details")
-        running = ("attempt", "lost_leases", "transient_failures", "next_try", "worker_link", "lease_until", "run_id")
+        running = ("attempt", "lost_leases", "transient_failures", "next_try", "worker_link", "lease", "run_id")
         return (
             (None, {"fields": about}),
             *((("What went wrong", {"fields": trouble}),) if obj and (obj.error_code or obj.error_message) else ()),
             ("Diary", {"fields": ("diary",), "classes": ("kb-wide",)}),
-            ("Times", {"fields": ("created_at", "processing_started_at", "processing_completed_at", "took")}),
+            ("Times", {"fields": ("created", "started", "ended", "took")}),
             ("Parameters and statistics", {"fields": ("parameters", "statistics", "chunks")}),
             ("How it runs", {"fields": running}),
         )
@@ -297,8 +305,20 @@ class JobAdmin(ReadOnlyAdmin):
         return format_html('{} · <a href="{}?q={}">Its documents</a>', job.document_count, address, job.pk)
 
     @admin.display(description="next try")
-    def next_try(self, job: FileRegistry) -> datetime | None:
-        return job.not_before
+    def next_try(self, job: FileRegistry) -> str:
+        return moment(job.not_before)
+
+    @admin.display(description="lease until")
+    def lease(self, job: FileRegistry) -> str:
+        return moment(job.lease_until)
+
+    @admin.display(description="started")
+    def started(self, job: FileRegistry) -> str:
+        return moment(job.processing_started_at)
+
+    @admin.display(description="ended")
+    def ended(self, job: FileRegistry) -> str:
+        return moment(job.processing_completed_at)
 
     @admin.display(description="worker")
     def worker_link(self, job: FileRegistry) -> SafeString | str:
@@ -353,9 +373,8 @@ class JobAdmin(ReadOnlyAdmin):
                 request, f"{_jobs(len(names))} not {done_word}: {_some(names)}. {reason}", messages.WARNING
             )
         if len(jobs) > AT_ONCE:
-            self.message_user(
-                request, f"Only the first {AT_ONCE:,} were looked at. Run the action again.", messages.WARNING
-            )
+            advice = f"Only the first {AT_ONCE:,} were looked at. Filter by status, and run the action again."
+            self.message_user(request, advice, messages.WARNING)
         if "from_page" in request.POST and jobs:
             return HttpResponseRedirect(reverse("admin:ingestion_fileregistry_change", args=[jobs[0].pk]))
         return None
@@ -370,6 +389,7 @@ class JobAdmin(ReadOnlyAdmin):
             "more": len(chosen) > AT_ONCE,
             "live": sum(job.status in (FileStatus.PENDING, FileStatus.PROCESSING) for job in chosen[:AT_ONCE]),
             "from_page": "from_page" in request.POST,
+            "all_pages": request.POST.get("select_across") == "1",
         }
         return TemplateResponse(request, "admin/ingestion/fileregistry/confirm_cancel.html", context)
 
@@ -419,10 +439,10 @@ def _said(event: JobEvent) -> SafeString:
 
 @admin.register(JobEvent)
 class JobEventAdmin(ReadOnlyAdmin):
-    list_display = ("id", "at", "job", "name", "kind_badge", "attempt", "message")
+    list_display = ("id", "when", "job", "name", "kind_badge", "attempt", "message")
     search_fields = ("job_id",)
     search_help_text = "The number of a job"
-    fields = ("at", "job", "name", "owner", "kind_badge", "attempt", "message", "held")
+    fields = ("when", "job", "name", "owner", "kind_badge", "attempt", "message", "held")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[JobEvent], search_term: str
@@ -432,6 +452,10 @@ class JobEventAdmin(ReadOnlyAdmin):
             return queryset, False
         number = whole_number(search_term)
         return (queryset.filter(job_id=number) if number else queryset.none()), False
+
+    @admin.display(description="at")
+    def when(self, event: JobEvent) -> str:
+        return moment(event.at)
 
     @admin.display(description="job")
     def job(self, event: JobEvent) -> SafeString:
@@ -451,9 +475,9 @@ class JobEventAdmin(ReadOnlyAdmin):
 
 @admin.register(Worker)
 class WorkerAdmin(ReadOnlyAdmin):
-    list_display = ("id", "host", "pid", "state", "running", "started_at", "beat_at", "stopped_at")
+    list_display = ("id", "host", "pid", "state", "running", "started", "last_beat", "stopped")
     list_filter = (("stopped_at", admin.EmptyFieldListFilter),)
-    fields = ("host", "pid", "boot_id", "supervisor", "state", "running", "started_at", "beat_at", "stopped_at")
+    fields = ("host", "pid", "boot_id", "supervisor", "state", "running", "started", "last_beat", "stopped")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Worker]:
         held = FileRegistry.objects.processing().only("pk", "original_filename", "worker_id")
@@ -467,6 +491,18 @@ class WorkerAdmin(ReadOnlyAdmin):
             return badge("dead", "failed")
         silent = timezone.now() - worker.beat_at > timedelta(seconds=3 * BEAT_SECONDS)
         return badge("silent", "warning") if silent else badge("living", "live")
+
+    @admin.display(description="started")
+    def started(self, worker: Worker) -> str:
+        return moment(worker.started_at)
+
+    @admin.display(description="last beat")
+    def last_beat(self, worker: Worker) -> str:
+        return moment(worker.beat_at)
+
+    @admin.display(description="stopped")
+    def stopped(self, worker: Worker) -> str:
+        return moment(worker.stopped_at)
 
     @admin.display(description="runs")
     def running(self, worker: Worker) -> SafeString | str:
@@ -488,12 +524,8 @@ def duration(start: datetime | None, end: datetime | None) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def moment(at: datetime) -> str:
-    return f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S}"
-
-
 def web_link(address: str) -> SafeString | str:
     """A link to a web address; any other kind of address stays text, since a browser might run it."""
-    if urlsplit(address).scheme not in {"http", "https"}:
+    if not address.lower().startswith(("http://", "https://")):
         return address or NOTHING
     return format_html('<a href="{0}" rel="noopener noreferrer">{0}</a>', address)

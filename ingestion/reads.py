@@ -93,7 +93,13 @@ def _page(status: str, sort_by: str, descending: bool) -> Prepared:
 
 
 def rows(
-    collection_id: int, *, status: str = "", sort_by: str = "created_at", descending: bool = False, limit: int, offset: int = 0
+    collection_id: int,
+    *,
+    status: str = "",
+    sort_by: str = "created_at",
+    descending: bool = False,
+    limit: int,
+    offset: int = 0,
 ) -> list[JobRow]:
     """A page of the collection's jobs, or files, which are the same rows."""
     found = _page(status, sort_by, descending).rows(limit, offset, collection=collection_id)

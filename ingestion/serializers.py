@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from collections_app import catalogue
 from collections_app.fields import ChoiceField, FlagField, IntegerField, ObjectField, TextField
 from ingestion.filters import SORTS
 
@@ -46,8 +47,11 @@ class UploadSerializer(serializers.Serializer[Any]):
     """The form of an upload, as browsers show it."""
 
     file = serializers.FileField()
-    plugin_name = TextField(initial="simple_ingest")
+    plugin_name = TextField()
     plugin_params = TextField(required=False, initial="{}", style={"base_template": "textarea.html", "rows": 4})
+
+    def get_fields(self) -> dict[str, Any]:
+        return {**super().get_fields(), "plugin_name": ChoiceField(list(catalogue.current().ingest))}
 
 
 class AddressesSerializer(serializers.Serializer[Any]):

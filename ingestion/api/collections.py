@@ -2,6 +2,7 @@
 
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.reverse import reverse
 
 from collections_app import api
 from collections_app.api import live_collection
@@ -26,3 +27,19 @@ class CollectionViewSet(api.CollectionViewSet):
                 "status": "deleted",
             }
         )
+
+    def get_extra_action_url_map(self) -> dict[str, str]:
+        """Links from a collection's page to what can be done with it."""
+        if self.action != "retrieve":
+            return {}
+        return {
+            title: reverse(name, kwargs=self.kwargs, request=self.request)
+            for title, name in (
+                ("Jobs", "jobs"),
+                ("Ingestion status", "ingestion-status"),
+                ("Files", "files"),
+                ("Upload", "upload"),
+                ("Add documents", "documents"),
+                ("Ask", "query"),
+            )
+        }
