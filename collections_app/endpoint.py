@@ -75,16 +75,14 @@ def _defaults(serializer: type[Serializer[Any]]) -> dict[str, Any]:
     return dict(reader.validated_data)
 
 
-def checked(
-    serializer: type[Serializer[Any]], data: Any, where: str = "body", *, partial: bool = False
-) -> dict[str, Any]:
+def checked(serializer: type[Serializer[Any]], data: Any, where: str = "body") -> dict[str, Any]:
     """*data* as *serializer* reads it.
 
     :raises Invalid: naming each wrong value
     """
     if where == "query" and not any(name in serializer._declared_fields for name in data):
         return dict(_defaults(serializer))
-    reader = serializer(data=data, partial=partial)
+    reader = serializer(data=data)
     if not reader.is_valid():
         raise Invalid(list(entries_of(reader.errors, data, [where])))
     return dict(reader.validated_data)

@@ -5,9 +5,11 @@ import os
 import secrets
 import shutil
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
@@ -63,8 +65,14 @@ def check() -> None:
 
 
 def make_folders() -> None:
-    """Folders that the processes expect; what hosts of an earlier server left in theirs goes."""
-    shutil.rmtree(hosts.scratch(), ignore_errors=True)
+    """Folders that the processes expect; what dead hosts left in theirs goes."""
+    in_use = set()
+    for candidate in psutil.process_iter():
+        with suppress(psutil.Error):
+            in_use.add(candidate.cwd())
+    for left in hosts.scratch().glob("host-*"):
+        if str(left) not in in_use:
+            shutil.rmtree(left, ignore_errors=True)
     for folder in (Path(settings.STATIC_ROOT), Path(settings.MEDIA_ROOT), hosts.scratch()):
         folder.mkdir(parents=True, exist_ok=True)
 

@@ -1,46 +1,76 @@
-"""What is kept of an error for operators, without secrets and without paths of the server."""
+"""What is kept of an error: for people and operators, without secrets and without paths of the server."""
 
+import os
 import re
 import traceback
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
 
+from collections_app import crypto
+from collections_app.errors import SecretUnreadable
 from ingestion.models import FileRegistry
+from ingestion.wire import is_secret_name
 from plugins.base import PluginError
 
 TRACEBACK_LENGTH = 2000
+CODE_LENGTH = 50
 SECRET = re.compile(r"(?i)\b(bearer\s+|sk-|api[_-]?key[\"'=:\s]+|password[\"'=:\s]+|token[\"'=:\s]+)[^\s\"',;&]{4,}")
 
 
+class Scrubber:
+    """Takes the server's paths, its secrets, and those of one job out of texts."""
+
+    def __init__(self, job: FileRegistry) -> None:
+        self.replacements = {
+            str(settings.KB_DATA_DIR): "<data>",
+            str(settings.BASE_DIR): "<server>",
+            os.environ.get("HOME", ""): "~",
+            **dict.fromkeys(secrets_of(job), "***"),
+        }
+
+    def text(self, text: str) -> str:
+        for found, shown in self.replacements.items():
+            if len(found) >= 4:  # shorter ones would tear words apart
+                text = text.replace(found, shown)
+        return SECRET.sub(lambda match: f"{match[1]}***", text)
+
+    def value(self, value: Any) -> Any:
+        """Any JSON value, all the way down."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {key: self.value(inner) for key, inner in value.items()}
+        return [self.value(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+    def problem(self, problem: PluginError) -> PluginError:
+        """The same error, made fit to be shown."""
+        problem.code = problem.code[:CODE_LENGTH]
+        problem.message, problem.hint = self.text(problem.message), self.text(problem.hint)
+        problem.context = self.value(problem.context)
+        return problem
+
+
+def secrets_of(job: FileRegistry) -> list[str]:
+    """Secrets that this job's texts could hold."""
+    known = [settings.LAMB_API_KEY, settings.SECRET_KEY, settings.EMBEDDINGS_APIKEY]
+    known += [value for name, value in job.plugin_params.items() if isinstance(value, str) and is_secret_name(name)]
+    with suppress(SecretUnreadable):  # then nobody can have put it into a text either
+        known.append(crypto.decrypt(job.collection.embedding_api_key))
+    return known
+
+
 def details_of(job: FileRegistry, problem: PluginError, error: Exception) -> dict[str, Any]:
-    """``error_details`` of a failed job: type, traceback, stage, hint and context."""
+    """``error_details`` of a failed job: type, traceback, stage, hint and context. *problem* is scrubbed already."""
     context = dict(problem.context)
-    trace = context.pop("traceback", None) or "".join(traceback.format_exception(error))
+    trace = context.pop("traceback", None) or Scrubber(job).text("".join(traceback.format_exception(error)))
     return {
         "exception_type": context.pop("exception_type", None) or type(error).__name__,
-        "traceback": scrub(trace[-TRACEBACK_LENGTH:], job),
+        "traceback": trace[-TRACEBACK_LENGTH:],
         "file_path": job.file_path,
         "plugin_name": job.plugin_name,
         "stage": job.progress_message or "unknown",
         "hint": problem.hint,
-        "context": {key: scrub(value, job) if isinstance(value, str) else value for key, value in context.items()},
+        "context": context,
     }
-
-
-def scrub(text: str, job: FileRegistry) -> str:
-    """*text* without the server's paths, its secrets and those in the job's own parameters."""
-    for folder, name in (
-        (str(settings.KB_DATA_DIR), "<data>"),
-        (str(settings.BASE_DIR), "<server>"),
-        (str(Path.home()), "~"),
-    ):
-        text = text.replace(folder, name)
-    for secret in (settings.LAMB_API_KEY, settings.SECRET_KEY, settings.EMBEDDINGS_APIKEY):
-        if secret:
-            text = text.replace(secret, "***")
-    for key, value in job.plugin_params.items():
-        if isinstance(value, str) and len(value) >= 4 and re.search(r"(?i)key|token|secret|password|proxy", key):
-            text = text.replace(value, "***")
-    return SECRET.sub(lambda match: f"{match[1]}***", text)

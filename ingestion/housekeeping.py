@@ -1,6 +1,7 @@
-"""Removes what nobody can see any more: withdrawn chunks, unfinished documents, deleted collections, lost uploads."""
+"""Removes what nobody can see any more: withdrawn chunks, unfinished documents, deleted collections, lost files."""
 
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 
 from django.db import transaction
@@ -14,46 +15,74 @@ from ingestion.models import LIVE, FileRegistry, FileStatus, JobCount
 
 logger = logging.getLogger("kb.housekeeping")
 
-UNFINISHED_KEPT = timedelta(hours=24)  # how long a failed job's stored chunks wait for its retry
+UNFINISHED_KEPT = timedelta(hours=24)  # how long a failed job's stored chunks and spool wait for its retry
+STRAY_SECONDS = 3600  # how old a folder without a row must be: younger ones may be uploads on their way
 ROWS_AT_ONCE = 200
+SHELVES = 256
+
+_shelf = 0
 
 
 def sweep(seconds: float = 1.0) -> bool:
-    """One round, of about *seconds*; True when more is left to do."""
-    withdraw_ownerless()
-    result = collections.reap(budget_seconds=seconds)
-    more_collections = reap_collections()
-    return result.more or more_collections
+    """One round, of about *seconds*; True when more is left to do. What fails does not keep the rest from its turn."""
+    more = [attempt(task) for task in (withdraw_ownerless, reap_collections, sweep_shelf)]
+    more.append(attempt(lambda: collections.reap(budget_seconds=seconds).more))
+    return any(more)
 
 
-def withdraw_ownerless() -> int:
+def attempt(task: Callable[[], bool]) -> bool:
+    try:
+        return task()
+    except Exception:
+        logger.exception("A task of housekeeping failed; it is tried again in the next round")
+        return False
+
+
+def withdraw_ownerless() -> bool:
     """Unfinished documents that no job will ever finish."""
     owner = FileRegistry.objects.filter(pk=OuterRef("file_id"))
     finishable = owner.filter(Q(status__in=LIVE) | Q(status=FileStatus.FAILED, updated_at__gte=Now() - UNFINISHED_KEPT))
-    old_enough = Q(created_at__lt=Now() - timedelta(seconds=10))  # never race a run that has just begun
-    return Document.objects.unfinished().filter(old_enough, ~Exists(finishable)).withdraw()
+    # Never race a run that has just begun, nor a request that stores documents of its own.
+    old_enough = Q(file_id__isnull=False, created_at__lt=Now() - timedelta(seconds=10)) | Q(
+        created_at__lt=Now() - timedelta(minutes=10)
+    )
+    Document.objects.unfinished().filter(old_enough, ~Exists(finishable)).withdraw()
+    return False
 
 
 def reap_collections() -> bool:
     """Jobs, files and finally the row of deleted collections; True when more is left."""
     for collection in Collection.objects.filter(deleted_at__isnull=False)[:10]:
-        stop_stragglers(collection)
-        jobs = list(collection.files.values_list("pk", "storage_key")[:ROWS_AT_ONCE])
-        for _, key in jobs:
-            if key:
-                storage.remove(key)
-        FileRegistry.objects.filter(pk__in=[pk for pk, _ in jobs]).delete()
+        collections.withdraw_collection(collection)
+        jobs = list(collection.files.all()[:ROWS_AT_ONCE])
+        for job in jobs:
+            if job.status in LIVE:
+                job.cancel("the deletion of its collection")
+            if job.storage_key:
+                storage.remove(job.storage_key)
+        FileRegistry.objects.filter(pk__in=[job.pk for job in jobs]).delete()
         if len(jobs) == ROWS_AT_ONCE:
             return True
-        if not collection.documents.exists() and not collection.files.exists():
-            with transaction.atomic():
-                JobCount.objects.filter(collection_id=collection.pk).delete()
-                collection.delete()
+        if collection.documents.exists() or collection.files.exists():
+            return True
+        with transaction.atomic():
+            JobCount.objects.filter(collection_id=collection.pk).delete()
+            collection.delete()
     return False
 
 
-def stop_stragglers(collection: Collection) -> None:
-    """A job that was submitted while its collection was being deleted."""
-    for job in collection.files.filter(status__in=LIVE):
-        job.cancel("the deletion of its collection")
-    collections.withdraw_collection(collection)
+def sweep_shelf() -> bool:
+    """Folders of files that no row owns, and scratch space that nobody will need: one shelf of 256 a round."""
+    global _shelf
+    _shelf = (_shelf + 1) % SHELVES
+    if _shelf == 0:
+        storage.sweep_incoming()
+    keys = storage.keys_in(_shelf)
+    rows = dict(FileRegistry.objects.filter(storage_key__in=keys).values_list("storage_key", "status"))
+    for key in keys:
+        if key not in rows and storage.age(storage.folder(key)) > STRAY_SECONDS:
+            logger.info("Removed a folder that no job owns: %s", key)
+            storage.remove(key)
+        elif rows.get(key) not in LIVE and storage.age(storage.work_folder(key)) > UNFINISHED_KEPT.total_seconds():
+            storage.clear_work(key)
+    return False

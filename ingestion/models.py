@@ -54,7 +54,7 @@ class Worker(models.Model):
     host = models.CharField(max_length=255)
     boot_id = models.CharField(max_length=64)
     pid = models.PositiveIntegerField()
-    process_started = models.FloatField()  # seconds since the epoch, as the system reports it
+    process_started = models.FloatField()  # see plugins.process.started_at
     supervisor = models.CharField(max_length=32, blank=True, default="")
     started_at = models.DateTimeField(db_default=Now())
     beat_at = models.DateTimeField(db_default=Now())
@@ -279,11 +279,17 @@ class FileRegistry(models.Model):
         unit: str,
         overall: float,
         stats: Mapping[str, Any] | None = None,
+        stored: bool = False,
     ) -> bool:
-        """Store progress. Values are clamped: a plugin's arithmetic must not break its job."""
+        """Store progress. Values are clamped: a plugin's arithmetic must not break its job.
+
+        :param stored: chunks were stored, so whatever failed before is over: patience and tries start anew
+        """
         total = max(0, min(total, 2**31 - 1))
         current = max(0, min(current, total if total else 2**31 - 1))
         changes: dict[str, Any] = {"processing_stats": dict(stats)} if stats is not None else {}
+        if stored:
+            changes |= {"postponed_since": None, "transient_failures": 0}
         return bool(
             FileRegistry.objects.filter(self._held_by(run_id), pk=self.pk).update(
                 progress_current=current,

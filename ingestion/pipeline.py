@@ -6,7 +6,7 @@ Nothing here writes a status except the completion, which publishes the document
 import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain, islice
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from django.conf import settings
-from django.db import transaction
+from django.db import OperationalError, transaction
 
 from collections_app import catalogue, links
 from collections_app import services as collections
@@ -24,6 +24,7 @@ from collections_app.embeddings import breaker
 from collections_app.embeddings.base import Abandoned, Embedder, VendorError
 from collections_app.models import Collection, Document
 from ingestion import hosts, queue, storage
+from ingestion.errors import Scrubber
 from ingestion.models import EventKind, FileRegistry, JobEvent, ProgressUnit
 from ingestion.services import source_key
 from ingestion.watch import TAKEN_AWAY, Stopped, Watch
@@ -33,6 +34,7 @@ from plugins.host_client import Done, Progress, RunRequest, Stats, Warned
 from plugins.spool import Summary, read_spool, spool_summary
 
 CONVERTED = 30.0  # overall percentage at which the conversion is done; the rest is embedding and storing
+MOST_WARNINGS = 100  # of one run, in the diary
 REPORT_SECONDS = 0.2  # how often progress of a conversion is written at most
 
 
@@ -43,13 +45,14 @@ class Run:
     job: FileRegistry
     collection: Collection
     watch: Watch
+    scrubber: Scrubber
     stats: dict[str, Any] = field(default_factory=dict)
     timings: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def spool_path(self) -> Path:
-        key = self.job.storage_key or f"{self.job.pk:032x}"  # a fetched source has no upload to name its folder
-        return storage.work_folder(key) / "spool.jsonl"
+        key = self.job.storage_key or f"{self.job.pk:032x}"  # rows from before tracking have no key
+        return storage.folder(key) / storage.WORK / "spool.jsonl"
 
     def timed(self, stage: str, began: float, message: str) -> None:
         """Record a stage of ``processing_stats.stage_timings``; *began* is ``time.monotonic()``."""
@@ -69,7 +72,7 @@ def run(job: FileRegistry, watch: Watch) -> None:
     :raises Stopped: when the run must end without another word
     :raises PluginError: what went wrong, in words for the person who uploaded
     """
-    this = Run(job, Collection.objects.get(pk=job.collection_id), watch)
+    this = Run(job, job.collection, watch, Scrubber(job))
     key = source_key(job)
     summary = spool_summary(this.spool_path, key) or convert(this, key)
     this.stats = {**summary.stats, **this.stats}
@@ -88,20 +91,22 @@ def run(job: FileRegistry, watch: Watch) -> None:
 def convert(this: Run, key: str) -> Summary:
     """Have the plugin host turn the source into chunks on the spool."""
     info = installed_plugin(this.job.plugin_name)
+    this.spool_path.parent.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     reporter = Reporter(this, info.progress_unit)
-    host = hosts.current()
-    reports = host.run(request(this, info, key))
-    with closing(reports):  # a run that is not followed to its end is killed, with its host and all it started
+    grown = Growth(this.spool_path.with_name(this.spool_path.name + ".part"))
+    # A run that is not followed to its end is killed, with its host and all it started.
+    with closing(hosts.current().run(request(this, info, key))) as reports:
         for report in reports:
             this.watch.check()
-            if isinstance(report, Progress):
+            if report is not None or grown():
                 this.watch.progressed()
+            if isinstance(report, Progress):
                 reporter.tell(report.current, report.total, report.message)
             elif isinstance(report, Stats):
-                this.stats.update(report.stats)
+                this.stats.update(this.scrubber.value(report.stats))
             elif isinstance(report, Warned):
-                JobEvent.write(this.job, EventKind.WARNING, report.message, report.data)
+                reporter.warn(report)
             elif isinstance(report, Done):
                 break
             reporter.flush()
@@ -148,6 +153,22 @@ def request(this: Run, info: PluginInfo, key: str) -> RunRequest:
     )
 
 
+class Growth:
+    """Tells whether a file has grown since it was last asked: a plugin that yields chunks gets somewhere."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size = 0
+
+    def __call__(self) -> bool:
+        try:
+            size = self.path.stat().st_size
+        except OSError:
+            return False
+        grown, self.size = size > self.size, size
+        return grown
+
+
 class Reporter:
     """Writes a plugin's progress to the row, not more often than people can see, and never loses the latest."""
 
@@ -155,30 +176,46 @@ class Reporter:
         self.this = this
         self.unit = unit if unit in ProgressUnit.values else ProgressUnit.STAGE
         self.written = 0.0
+        self.warnings = 0
         self.latest: tuple[int, int, str] | None = None
 
     def tell(self, current: int, total: int, message: str) -> None:
         self.latest = (current, total, message)
         self.flush()
 
+    def warn(self, report: Warned) -> None:
+        """Into the diary; a plugin that warns without end is heard only so often."""
+        self.warnings += 1
+        if self.warnings <= MOST_WARNINGS:
+            with suppress(OperationalError):
+                scrub = self.this.scrubber
+                JobEvent.write(self.this.job, EventKind.WARNING, scrub.text(report.message), as_object(scrub, report))
+
     def flush(self) -> None:
+        """Write the latest, when it is time. A lock or a full disk meanwhile costs a message, not the conversion."""
         now = time.monotonic()
         if self.latest is None or now - self.written < REPORT_SECONDS:
             return
         (current, total, message), self.latest = self.latest, None
         self.written = now
         share = min(1.0, max(0.0, current / total)) if total > 0 else 0.0
-        written = self.this.job.report(
-            self.this.watch.run_id,
-            current=current,
-            total=total,
-            message=message,
-            unit=self.unit,
-            overall=CONVERTED * share,
-            stats=self.this.stats or None,
-        )
-        if not written:
-            raise Stopped(TAKEN_AWAY)
+        with suppress(OperationalError):
+            written = self.this.job.report(
+                self.this.watch.run_id,
+                current=current,
+                total=total,
+                message=self.this.scrubber.text(message),
+                unit=self.unit,
+                overall=CONVERTED * share,
+                stats=self.this.stats or None,
+            )
+            if not written:
+                raise Stopped(TAKEN_AWAY)
+
+
+def as_object(scrub: Scrubber, report: Warned) -> dict[str, Any]:
+    data = scrub.value(report.data)
+    return data if isinstance(data, dict) else {} if data is None else {"data": data}
 
 
 # -- Storing ---------------------------------------------------------------------------------------
@@ -187,9 +224,11 @@ class Reporter:
 def store(this: Run, key: str, summary: Summary) -> None:
     """Embed the spooled chunks in batches and complete the job. Goes on where a lost or postponed run stopped."""
     began = time.monotonic()
+    this.watch.progressed()  # the conversion is over; embedding has its time limit for itself
     embedder = collections.embedder(this.collection)
     document: Document | None = None
-    done = collections.resumable(this.job.pk, key)
+    cut = f"{key[:40]}-{summary.conversion}"  # never mix chunks of two conversions
+    done = collections.resumable(this.job.pk, cut)
     if summary.chunks > embedder.batch_size:
         announce(this, done, summary.chunks)
     chunks = read_spool(this.spool_path, key, start=done)
@@ -202,7 +241,7 @@ def store(this: Run, key: str, summary: Summary) -> None:
             with transaction.atomic():
                 hold(this, done + len(batch), summary, last)
                 if document is None:
-                    document = collections.begin_document(this.collection, this.job.pk, this.watch.run_id, key)
+                    document = collections.begin_document(this.collection, this.job.pk, this.watch.run_id, cut)
                 if vectors is not None:
                     collections.store_batch(document, done, batch, vectors)
                 if last:
@@ -221,7 +260,8 @@ def embedded(
         try:
             ahead: tuple[list[Chunk], Future[np.ndarray]] | None = None
             while batch := list(islice(chunks, embedder.batch_size)):
-                breaker.check(this.collection)
+                if ahead is None:  # while a request is in flight, its own answer tells
+                    breaker.check(this.collection)
                 texts = [chunk["text"] for chunk in batch]
                 begun = batch, thread.submit(embedder.embed, texts, cancel=this.watch.stopped)
                 if ahead:
@@ -261,6 +301,7 @@ def hold(this: Run, done: int, summary: Summary, last: bool) -> None:
             message=f"Adding chunks to collection... ({done} of {total})",
             unit=ProgressUnit.CHUNK,
             overall=CONVERTED + (100 - CONVERTED) * done / total,
+            stored=True,
         )
     if not held:
         raise Stopped(TAKEN_AWAY)

@@ -6,6 +6,8 @@ step is a guarded move.
 
 import logging
 import socket
+import time
+import uuid
 from datetime import timedelta
 
 from django.conf import settings
@@ -29,12 +31,26 @@ def sweep() -> int:
     return rescued
 
 
+_suspects: dict[uuid.UUID, float] = {}  # runs whose lease was seen expired though their process lives, and since when
+
+
 def rescue_expired() -> int:
-    """Jobs whose lease ran out: their worker hangs, is cut off, or lived on a machine that died."""
-    return sum(
-        take_back(job, f"no sign of life for {settings.KB_LEASE_SECONDS:g} seconds")
-        for job in FileRegistry.objects.expired()
-    )
+    """Jobs whose lease ran out: their worker hangs, is cut off, or lived on a machine that died.
+
+    A living process of this machine gets one more heartbeat: after a suspend, or a long lock, the sweep may come first.
+    """
+    expired = list(FileRegistry.objects.expired().select_related("worker"))
+    now = time.monotonic()
+    seen = {job.run_id: _suspects.get(job.run_id, now) for job in expired if job.run_id and lives_here(job.worker)}
+    _suspects.clear()
+    _suspects.update(seen)
+    grace = settings.KB_HEARTBEAT_SECONDS + 1
+    lost = [job for job in expired if job.run_id not in seen or now - seen[job.run_id] >= grace]
+    return sum(take_back(job, f"no sign of life for {settings.KB_LEASE_SECONDS:g} seconds") for job in lost)
+
+
+def lives_here(worker: Worker | None) -> bool:
+    return worker is not None and worker.host == socket.gethostname() and not is_dead(worker)
 
 
 def rescue_dead() -> int:
@@ -53,16 +69,13 @@ def take_back(job: FileRegistry, reason: str, *, process_is_dead: bool = False) 
     return True
 
 
-def release_all(workers: Q, reason: str) -> int:
-    """Give the jobs of these workers back without counting a lost lease: it was not the jobs' doing."""
-    held = FileRegistry.objects.processing().filter(worker__in=Worker.objects.filter(workers))
-    return sum(job.release(reason) for job in held)
+def release_all(workers: Q, reason: str, *, only_dead: bool = False) -> int:
+    """Give the jobs of these workers back without counting a lost lease: it was not the jobs' doing.
 
-
-def release_gone() -> int:
-    """At start: jobs of an earlier server of this machine, which was killed with all its workers."""
-    gone = [worker.pk for worker in living_rows_here() if is_dead(worker)]
-    return release_all(Q(pk__in=gone), "Given back: the server was killed") if gone else 0
+    :param only_dead: leave those alone whose process lives, since others may have been started meanwhile
+    """
+    chosen = [worker.pk for worker in Worker.objects.filter(workers) if not only_dead or is_dead(worker)]
+    return sum(job.release(reason) for job in FileRegistry.objects.processing().filter(worker__in=chosen))
 
 
 def living_rows_here() -> "list[Worker]":

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +16,7 @@ from collections_app import catalogue
 from collections_app import services as collections
 from collections_app.models import Collection
 from ingestion import queue, storage
-from ingestion.models import LIVE, EventKind, FileRegistry, FileStatus, JobEvent
+from ingestion.models import EventKind, FileRegistry, FileStatus, JobEvent
 from plugins import parameters
 from plugins.catalogue import PluginInfo, is_enabled
 
@@ -102,7 +103,7 @@ def submit(
         content_type=upload.content_type if upload else content_type,
         file_size=upload.size if upload else 0,
         content_hash=upload.sha256 if upload else "",
-        storage_key=upload.key if upload else None,
+        storage_key=upload.key if upload else secrets.token_hex(16),
         file_url=url,
         plugin_name=plugin_name,
         plugin_params=clean,
@@ -151,6 +152,8 @@ def cancel(job: FileRegistry, by: str = "") -> FileRegistry:
         if not job.cancel(by):
             raise WrongState(f"Only pending or processing jobs can be cancelled; this one is {status_now(job)}.")
         collections.withdraw_file(job.pk)
+    if job.storage_key:
+        storage.clear_work(job.storage_key)
     job.refresh_from_db()
     return job
 
@@ -176,7 +179,8 @@ def delete_collection(collection: Collection, by: str = "") -> Deletion:
     with transaction.atomic():
         if not Collection.objects.filter(pk=collection.pk, deleted_at__isnull=True).update(deleted_at=Now()):
             return Deletion(0)  # somebody else was first
-        for job in collection.files.filter(status__in=LIVE):
+        # Those that wait are not claimed any more, and go with their rows.
+        for job in FileRegistry.objects.processing().filter(collection=collection):
             job.cancel(by or "the deletion of its collection")
         chunks = collections.withdraw_collection(collection)
         paths = collection.files.exclude(file_path="").exclude(status=FileStatus.DELETED)

@@ -16,6 +16,7 @@ import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,6 +25,7 @@ from django.core.files.storage import default_storage
 from django.core.files.uploadhandler import FileUploadHandler, StopUpload
 
 CHUNK = 256 * 1024
+WORK = "work"  # scratch space inside a file's folder
 KEY = re.compile(r"^[0-9a-f]{32}$")
 STORED_NAME = re.compile(r"^(?P<key>[0-9a-f]{32})(?:\.[a-z0-9]{1,16}){0,2}$")
 
@@ -64,10 +66,13 @@ def folder(key: str) -> Path:
 
 
 def work_folder(key: str) -> Path:
-    """Scratch space of the file's jobs; made on demand."""
-    path = folder(key) / "work"
-    path.mkdir(parents=True, exist_ok=True)
-    return path
+    """Scratch space of the file's jobs."""
+    return folder(key) / WORK
+
+
+def clear_work(key: str) -> None:
+    """Remove the spool and whatever else a job left in its scratch space."""
+    shutil.rmtree(work_folder(key), ignore_errors=True)
 
 
 def served_file(name: str) -> tuple[str, Path] | None:
@@ -111,8 +116,10 @@ class Receiver:
         self.content_type = (content_type or "")[:255] or None
         self.limit = settings.KB_MAX_UPLOAD_MB * 1024 * 1024 if limit is None else limit
         self.path = root() / "incoming" / f"{self.key}.part"
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.file: IO[bytes] = self.path.open("xb", buffering=CHUNK)
+        self.file: IO[bytes] = BytesIO()
+        with self.no_space_is_said():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.file = self.path.open("xb", buffering=CHUNK)
         self.digest = hashlib.sha256()
         self.size = 0
 
@@ -131,7 +138,7 @@ class Receiver:
             yield
         except OSError as error:
             self.abort()
-            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            if is_no_space(error):
                 raise NoSpace(NO_SPACE) from error
             raise
 
@@ -166,18 +173,36 @@ def receive(source: IO[bytes], name: str, content_type: str | None = None) -> Up
 
 
 def keep(upload: Upload) -> str:
-    """Move an upload into a folder of its own; returns its path inside the storage."""
+    """Move an upload into a folder of its own; returns its path inside the storage.
+
+    :raises NoSpace:
+    """
     target = folder(upload.key)
-    target.mkdir(parents=True)
     path = target / f"{upload.key}{extension_of(upload.name)}"
-    upload.path.replace(path)
-    for directory in (target, target.parent):
-        descriptor = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    try:
+        target.mkdir(parents=True)
+        upload.path.replace(path)
+        for directory in (target, target.parent):
+            flush_folder(directory)
+    except OSError as error:
+        remove(upload.key)
+        if is_no_space(error):
+            raise NoSpace(NO_SPACE) from error
+        raise
     return str(path.relative_to(root()))
+
+
+def flush_folder(path: Path) -> None:
+    """Make a rename inside the folder survive a power loss."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def is_no_space(error: OSError) -> bool:
+    return error.errno in {errno.ENOSPC, errno.EDQUOT}
 
 
 def remove(key: str) -> list[str]:
@@ -199,6 +224,20 @@ def sweep_incoming(older_than: float = 24 * 3600) -> int:
         except FileNotFoundError:
             continue  # its request ended meanwhile
     return swept
+
+
+def keys_in(shelf: int) -> list[str]:
+    """Keys of the files on one of the 256 shelves (the first two digits of a key)."""
+    folder = root() / f"{shelf:02x}"
+    return [entry.name for entry in folder.iterdir() if KEY.match(entry.name)] if folder.is_dir() else []
+
+
+def age(path: Path) -> float:
+    """Seconds since the path was last changed; 0 when it is not there."""
+    try:
+        return max(0.0, time.time() - path.stat().st_mtime)
+    except OSError:
+        return 0.0
 
 
 def free_mb() -> float:

@@ -5,6 +5,7 @@ is killed and started again, with growing delays. The main thread looks after pr
 database work (rescue and housekeeping), so that a slow database never delays the watch over processes.
 """
 
+import http.client
 import json
 import logging
 import os
@@ -13,8 +14,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -26,10 +25,10 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Q
 
-from ingestion import housekeeping, rescue
+from ingestion import hosts, housekeeping, rescue
 from ingestion.locks import HeldElsewhere, hold
 from ingestion.models import FileRegistry
-from ingestion.watchdog import PoolWatchdog
+from ingestion.watchdog import PoolWatchdog, is_stopped
 from plugins import process
 
 logger = logging.getLogger("kb.supervisor")
@@ -38,7 +37,8 @@ LOOP_SECONDS = 0.2
 STOP_SECONDS = 5.0  # for a child after SIGTERM, before SIGKILL
 BACKOFF_SECONDS = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
 HEALTH_SECONDS = 5.0
-HEALTH_FAILURES = 4
+HEALTH_FAILURES = 24  # two minutes: slow clients may hold all threads for a while, and are not cut off for that
+STRAY_SECONDS = 2.0
 
 
 class AlreadyRunning(Exception):
@@ -79,7 +79,7 @@ class Child:
         """End the whole session at once. A stopped process dies of SIGKILL too."""
         if self.popen is None:
             return
-        for member in session_members(self.popen.pid):
+        for member in process.session_members(self.popen.pid):
             with suppress(psutil.NoSuchProcess):
                 member.kill()
         with suppress(ProcessLookupError):
@@ -99,16 +99,6 @@ class Child:
         return delay
 
 
-def session_members(leader: int) -> list[psutil.Process]:
-    """All processes of a session, found by asking each process: orphans have lost their parent, not their session."""
-    members = []
-    for candidate in psutil.process_iter():
-        with suppress(ProcessLookupError, PermissionError, psutil.Error):
-            if os.getsid(candidate.pid) == leader:
-                members.append(candidate)
-    return members
-
-
 class Supervisor:
     """``run()`` returns when the server was told to stop.
 
@@ -122,10 +112,12 @@ class Supervisor:
         self.say = say
         self.signals = 0
         self.stopping = threading.Event()
+        self.given_back: list[str] = []  # why; the other thread gives the jobs back
         self.web = self.child("web", [sys.executable, "manage.py", "serve"])
         self.cluster = self.child("cluster", [sys.executable, "manage.py", "cluster"])
-        self.watchdog = PoolWatchdog()
+        self.watchdog = PoolWatchdog(self.id)
         self.unhealthy = 0
+        self.next_strays = 0.0
         self.next_health = 0.0
         self.is_ready = False
 
@@ -143,7 +135,7 @@ class Supervisor:
         """:raises AlreadyRunning: when another one holds the data directory"""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self.on_signal)
-        self.flag.unlink(missing_ok=True)
+        process.become_subreaper()
         keeper = threading.Thread(target=self.keep_house, name="keep-house", daemon=True)
         try:
             for child in self.children:
@@ -157,10 +149,13 @@ class Supervisor:
             self.stopping.set()
             for child in self.children:
                 child.kill()
-            rescue.release_all(Q(supervisor=self.id), "Given back: the server has stopped")
-            rescue.bury_workers()
-            self.flag.unlink(missing_ok=True)
-            record_path().unlink(missing_ok=True)
+            self.end_strays()
+            for step in (self.give_back_all, rescue.bury_workers, self.flag.unlink, record_path().unlink):
+                with suppress(Exception):  # a full disk must not keep the next step from its turn
+                    step()
+
+    def give_back_all(self) -> None:
+        rescue.release_all(Q(supervisor=self.id), "Given back: the server has stopped")
 
     def on_signal(self, number: int, frame: object) -> None:
         self.signals += 1
@@ -171,8 +166,14 @@ class Supervisor:
         return Path(settings.KB_RUN_DIR) / f"draining-{self.id}"
 
     def start(self, child: Child) -> None:
-        child.start()
-        write_record(self.children)
+        """Start a child; where the system cannot now, later."""
+        try:
+            child.start()
+            write_record(self.children)
+        except OSError as error:
+            logger.error("Could not start %s or note that it runs: %s", child.role, error)
+            if child.popen is None:
+                child.schedule_restart()
 
     def look_after_children(self) -> None:
         for child in self.children:
@@ -183,16 +184,27 @@ class Supervisor:
                 self.restart(child, f"it ended with code {child.popen.returncode}")
         self.look_at_pool()
         self.look_at_web()
+        if time.monotonic() >= self.next_strays:
+            self.next_strays = time.monotonic() + STRAY_SECONDS
+            self.end_strays()
+
+    def end_strays(self) -> None:
+        """End orphans: what a plugin started and its dead host could not take along becomes our child."""
+        known = {child.pid for child in self.children if child.popen is not None}
+        with suppress(psutil.Error):
+            for stray in psutil.Process().children():
+                if stray.pid not in known:
+                    with suppress(psutil.Error):
+                        stray.kill()
+                    with suppress(ChildProcessError):
+                        os.waitpid(stray.pid, os.WNOHANG)
 
     def restart(self, child: Child, reason: str) -> None:
         """Kill what is left of the child, give its jobs back and plan its next start."""
         child.kill()
         if child is self.cluster:
-            self.watchdog = PoolWatchdog()
-            try:
-                rescue.release_all(Q(supervisor=self.id), f"Given back: the workers were restarted ({reason})")
-            except Exception:
-                logger.exception("Could not give jobs back; the rescue will, when their leases run out")
+            self.watchdog = PoolWatchdog(self.id)
+            self.given_back.append(f"Given back: the workers were restarted ({reason})")
         delay = child.schedule_restart()
         logger.warning("Restarting %s in %.1f s: %s", child.role, delay, reason)
 
@@ -205,6 +217,7 @@ class Supervisor:
         now = time.monotonic()
         if not self.web.running or now < self.next_health:
             return
+        stopped = any(is_stopped(member) for member in process.session_members(self.web.pid))
         if answers():
             self.unhealthy = 0
             self.next_health = now + HEALTH_SECONDS
@@ -214,7 +227,7 @@ class Supervisor:
         elif not self.is_ready:
             self.next_health = now + LOOP_SECONDS
         else:
-            self.unhealthy += 1
+            self.unhealthy += HEALTH_FAILURES // 2 if stopped else 1
             self.next_health = now + HEALTH_SECONDS
             if self.unhealthy >= HEALTH_FAILURES:
                 self.unhealthy = 0
@@ -227,26 +240,35 @@ class Supervisor:
         while not self.stopping.is_set():
             began = time.monotonic()
             more = False
-            try:
-                rescue.sweep()
-                while time.monotonic() - began < settings.KB_RESCUE_SECONDS and not self.stopping.is_set():
-                    more = housekeeping.sweep(seconds=0.5)
-                    if not more:
-                        break
-                self.watchdog.look_at_queue()
-            except Exception:
-                logger.exception("Rescue and housekeeping met an error and go on")
-                connection.close()
+            for task in (self.give_back, rescue.sweep, self.watchdog.look_at_queue):
+                self.attempt(task)
+            while time.monotonic() - began < settings.KB_RESCUE_SECONDS and not self.stopping.is_set():
+                more = housekeeping.sweep(seconds=0.5)
+                if not more:
+                    break
             if not more:
                 self.stopping.wait(max(0.2, settings.KB_RESCUE_SECONDS - (time.monotonic() - began)))
         connection.close()
+
+    def attempt(self, task: Callable[[], object]) -> None:
+        try:
+            task()
+        except Exception:
+            logger.exception("Rescue met an error and goes on")
+            connection.close()
+
+    def give_back(self) -> None:
+        """Jobs of workers that were restarted: it was not their doing, so no lost lease is counted."""
+        while self.given_back:
+            rescue.release_all(Q(supervisor=self.id, stopped_at__isnull=True), self.given_back[0], only_dead=True)
+            self.given_back.pop(0)
 
     # -- Stopping -----------------------------------------------------------------------------------
 
     def drain(self) -> None:
         """Claim nothing more, let running jobs finish for a while, then give their leases back."""
-        self.flag.parent.mkdir(parents=True, exist_ok=True)
-        self.flag.touch()
+        with suppress(OSError):
+            self.flag.touch()
         running = self.running_jobs()
         if running:
             self.say(
@@ -272,13 +294,16 @@ class Supervisor:
 
 
 def answers(timeout: float = 3.0) -> bool:
-    """Whether the web server answers ``/health``."""
+    """Whether the web server answers ``/health``. Asked directly, whatever proxy the environment names."""
     host = "127.0.0.1" if settings.HOST in {"0.0.0.0", "::", ""} else settings.HOST  # noqa: S104
+    asked = http.client.HTTPConnection(host, settings.PORT, timeout=timeout)
     try:
-        with urllib.request.urlopen(f"http://{host}:{settings.PORT}/health", timeout=timeout) as answer:
-            return bool(answer.status == 200)
-    except (OSError, urllib.error.URLError):
+        asked.request("GET", "/health")
+        return asked.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
         return False
+    finally:
+        asked.close()
 
 
 # -- What a killed predecessor left behind -----------------------------------------------------------
@@ -305,19 +330,36 @@ def end_leftovers() -> int:
     try:
         entries = json.loads(record_path().read_text())
     except (FileNotFoundError, ValueError):
-        return 0
-    ended = 0
+        entries = []
+    ended = end_orphans_of_hosts()
     for entry in entries:
         pid, started = int(entry["pid"]), float(entry["started"] or 0)
         leader_is_other = process.started_at(pid) is not None and not process.is_alive(pid, started)
         if leader_is_other:
             continue  # the pid belongs to somebody else by now
-        for member in session_members(pid):
+        for member in process.session_members(pid):
             with suppress(psutil.NoSuchProcess):
                 member.kill()
                 ended += 1
     record_path().unlink(missing_ok=True)
     return ended
+
+
+def end_orphans_of_hosts() -> int:
+    """What plugins of a killed server left running: it keeps its temporary files in ours, and its host is dead."""
+    scratch = str(hosts.scratch())
+    ended = 0
+    for candidate in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if candidate.environ().get("TMPDIR", "").startswith(scratch) and orphaned(candidate):
+                candidate.kill()
+                ended += 1
+    return ended
+
+
+def orphaned(candidate: psutil.Process) -> bool:
+    leader = os.getsid(candidate.pid)
+    return candidate.ppid() == 1 or process.started_at(leader) is None
 
 
 def alone_on_data_directory() -> "object":

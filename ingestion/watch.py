@@ -11,7 +11,7 @@ import threading
 import time
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 
 from ingestion.models import FileRegistry, FileStatus
 
@@ -77,8 +77,9 @@ class Watch:
             while not self._done.wait(LOOK_SECONDS):
                 try:
                     self._look()
-                except DatabaseError as error:
+                except Error as error:
                     logger.warning("Job %s: cannot see its row now (%s)", self.job.pk, error)
+                    connection.close()
                 if self.stopped.is_set():
                     self._see_it_end()
                     return
@@ -111,9 +112,11 @@ class Watch:
         if self._done.wait(STUCK_SECONDS):
             return
         logger.error("Job %s does not stop; its worker process ends itself", self.job.pk)
-        if self._why and self._why.reason == TIMED_OUT:
-            self.job.fail(self.run_id, TIMED_OUT, self._why.message, {"hint": TIMED_OUT_HINT})
-        os._exit(STUCK_EXIT_CODE)
+        try:
+            if self._why and self._why.reason == TIMED_OUT:
+                self.job.fail(self.run_id, TIMED_OUT, self._why.message, {"hint": TIMED_OUT_HINT})
+        finally:
+            os._exit(STUCK_EXIT_CODE)
 
 
 TIMED_OUT_HINT = "Retry it, split the file, or raise INGESTION_TASK_TIMEOUT_SECONDS."

@@ -24,13 +24,16 @@ BOOT_SECONDS = 15.0
 MISSING_SECONDS = 3.0  # the sentinel replaces its processes within a second
 STOPPED_SECONDS = 5.0
 IDLE_POOL_SECONDS = 8.0  # a job waits and nothing runs
+LATEST_EVENTS = 500  # of the diary, that are searched for a claim
 BUSY_POOL_SECONDS = 45.0  # a job waits, a worker is free, and other jobs run
 
 
 class PoolWatchdog:
     """One for each life of the cluster. Ask :meth:`complaint` often; it looks every two seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, supervisor: str) -> None:
+        self.supervisor = supervisor
+        self.looked_at = 0.0
         self.born = time.monotonic()
         self.next_look = 0.0
         self.wrong_since: dict[str, float] = {}
@@ -89,16 +92,18 @@ class PoolWatchdog:
         if self.waiting_since is None:
             return None
         patience = BUSY_POOL_SECONDS if self.some_run else IDLE_POOL_SECONDS
-        if now - self.waiting_since < patience or now - self.born < BOOT_SECONDS:
+        # Judged by what was seen, not by the time since: the thread that looks may itself be held up.
+        waited = self.looked_at - self.waiting_since
+        if waited < patience or now - self.born < BOOT_SECONDS:
             return None
-        return f"a job has waited for {now - self.waiting_since:.0f} s and no worker takes it"
+        return f"a job has waited for {waited:.0f} s and no worker takes it"
 
     def look_at_queue(self) -> None:
         """Read the queue (in the thread that may wait for the database). A claim since the last look means life."""
-        claims = JobEvent.objects.filter(kind=EventKind.CLAIMED).order_by("-id")
-        last_claim = claims.values_list("id", flat=True).first() or 0
+        latest = JobEvent.objects.order_by("-id").values_list("id", "kind")[:LATEST_EVENTS]
+        last_claim = next((pk for pk, kind in latest if kind == EventKind.CLAIMED), 0)
         due = FileRegistry.objects.due().filter(Q(updated_at__lt=Now() - timedelta(seconds=2)))
-        running = FileRegistry.objects.processing().count()
+        running = FileRegistry.objects.processing().filter(worker__supervisor=self.supervisor).count()
         could_work = running < settings.MAX_CONCURRENT_INGESTION_TASKS and storage.free_mb() >= settings.KB_MIN_FREE_MB
         self.some_run = running > 0
         if not (could_work and last_claim == self.last_claim and due.exists()):
@@ -106,6 +111,7 @@ class PoolWatchdog:
         elif self.waiting_since is None:
             self.waiting_since = time.monotonic()
         self.last_claim = last_claim
+        self.looked_at = time.monotonic()
 
 
 def is_stopped(member: psutil.Process) -> bool:

@@ -136,7 +136,7 @@ def percentage(row: JobRow) -> float:
 def file_link(owner: str, collection_name: str, file_path: str, file_url: str) -> str:
     """Where the source is: the signed link to the upload, or the web address it came from."""
     if not file_path:
-        return file_url
+        return _without_password(file_url) if "@" in file_url else file_url
     path = links.static_path(owner, collection_name, file_path.rpartition("/")[2])
     return links.absolute(links.signed(path))
 

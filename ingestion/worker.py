@@ -10,20 +10,21 @@ import random
 import socket
 import threading
 import time
+import uuid
 from collections import Counter
-from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
-from django.db import DatabaseError, OperationalError, connection
+from django.db import DatabaseError, Error, OperationalError, connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from collections_app.embeddings.base import VendorError
 from collections_app.embeddings.breaker import VendorOpen
 from ingestion import hosts, pipeline, queue, storage
-from ingestion.errors import details_of
+from ingestion.errors import Scrubber, details_of
 from ingestion.models import FileRegistry, Worker
 from ingestion.watch import TIMED_OUT, TIMED_OUT_HINT, Stopped, Watch
 from plugins import process
@@ -44,7 +45,8 @@ def start() -> None:
     """Called once in each worker process, before its first bell: shows it as alive, and warms its plugin host."""
     this_worker()
     threading.Thread(target=_beat, name="worker-beat", daemon=True).start()
-    hosts.current()
+    with suppress(Exception):
+        hosts.current()
 
 
 def this_worker() -> Worker:
@@ -68,7 +70,7 @@ def _beat() -> None:
         time.sleep(BEAT_SECONDS)
         try:
             Worker.objects.filter(pk=worker.pk).update(beat_at=Now(), stopped_at=None)
-        except DatabaseError as error:
+        except Error as error:
             logger.warning("Worker %s cannot say that it lives (%s)", worker, error)
             connection.close()
 
@@ -128,7 +130,7 @@ def claim_next(worker: Worker | None) -> FileRegistry | None:
 
 def next_due() -> FileRegistry | None:
     """The due job of the highest priority; among those, of an owner with the fewest running; then the oldest."""
-    due = FileRegistry.objects.due().in_queue_order()
+    due = FileRegistry.objects.due().filter(collection__deleted_at__isnull=True).in_queue_order()
     first = due.first()
     if first is None:
         return None
@@ -151,38 +153,38 @@ def next_due() -> FileRegistry | None:
 def run_job(job: FileRegistry) -> None:
     """Run a claimed job and settle how it ended. Never raises for what a job may do wrong."""
     assert job.run_id is not None  # noqa: S101  (claimed)
+    run_id = job.run_id  # the fence of all that follows; the row may name another run by the time this one ends
     try:
         with Watch(job) as watch:
             pipeline.run(job, watch)
         logger.info("Job %s completed", job.pk)
+        return
     except Stopped as stop:
-        hosts.current()  # warm again before the next job needs it
         if stop.reason == TIMED_OUT:
-            settle(job, PluginError(TIMED_OUT, stop.message, hint=TIMED_OUT_HINT))
+            settle(job, run_id, PluginError(TIMED_OUT, stop.message, hint=TIMED_OUT_HINT))
         else:
             logger.info("Job %s was taken away from this run", job.pk)
     except Exception as error:
-        hosts.current()
-        settle(job, error)
+        settle(job, run_id, error)
+    with suppress(Exception):
+        hosts.current()  # a host that was killed is warm again before the next job needs it
 
 
-def settle(job: FileRegistry, error: Exception) -> None:
+def settle(job: FileRegistry, run_id: uuid.UUID, error: Exception) -> None:
     """Fail the job or postpone its next try. Where not even that can be written, the lease runs out instead."""
-    problem = explain(error)
-    for delay in _patience():
+    problem = Scrubber(job).problem(explain(error))
+    for delay in (0.1, 0.5, 2.0):
         try:
-            if problem.transient and postpone(job, problem):
-                return
-            fail(job, problem, error)
+            if not (problem.transient and postpone(job, run_id, problem)):
+                fail(job, run_id, problem, error)
             return
-        except OperationalError as trouble:
+        except FileRegistry.DoesNotExist:
+            logger.info("Job %s was deleted", job.pk)
+            return
+        except DatabaseError as trouble:
             logger.warning("Job %s: cannot write how it ended yet (%s)", job.pk, trouble)
             connection.close()
             time.sleep(delay)
-
-
-def _patience() -> Iterator[float]:
-    yield from (0.1, 0.5, 2.0)
 
 
 def explain(error: Exception) -> PluginError:
@@ -208,9 +210,9 @@ def explain(error: Exception) -> PluginError:
     )
 
 
-def postpone(job: FileRegistry, problem: PluginError) -> bool:
+def postpone(job: FileRegistry, run_id: uuid.UUID, problem: PluginError) -> bool:
     """Schedule the next try; False when the job's patience or its tries are used up."""
-    job.refresh_from_db()
+    job.refresh_from_db(fields=["postponed_since", "transient_failures"])
     waited = (timezone.now() - job.postponed_since).total_seconds() if job.postponed_since else 0.0
     if waited > settings.KB_RETRY_PATIENCE_SECONDS:
         return False
@@ -218,11 +220,10 @@ def postpone(job: FileRegistry, problem: PluginError) -> bool:
     if uses_attempt and job.transient_failures >= settings.KB_MAX_TRANSIENT_FAILURES:
         return False
     delay = delay_before_retry(job, problem)
-    assert job.run_id is not None  # noqa: S101
     at = timezone.now() + timedelta(seconds=delay)
     note = f"{problem.message} Next try at {at:%H:%M:%S} UTC."
-    job.postpone(job.run_id, delay, problem.code, problem.message, uses_attempt=uses_attempt, note=note)
-    logger.warning("Job %s postponed by %.1f s: %s", job.pk, delay, problem.message)
+    if job.postpone(run_id, delay, problem.code, problem.message, uses_attempt=uses_attempt, note=note):
+        logger.warning("Job %s postponed by %.1f s: %s", job.pk, delay, problem.message)
     return True
 
 
@@ -236,9 +237,8 @@ def delay_before_retry(job: FileRegistry, problem: PluginError) -> float:
     return min(600.0, max(delay, asked or 0.0))
 
 
-def fail(job: FileRegistry, problem: PluginError, error: Exception) -> None:
-    assert job.run_id is not None  # noqa: S101
-    if job.fail(job.run_id, problem.code, problem.message, details_of(job, problem, error)):
+def fail(job: FileRegistry, run_id: uuid.UUID, problem: PluginError, error: Exception) -> None:
+    if job.fail(run_id, problem.code, problem.message, details_of(job, problem, error)):
         logger.info("Job %s failed: %s (%s)", job.pk, problem.message, problem.code)
     if problem.code == "internal_error":
         logger.error("Job %s: unexpected error", job.pk, exc_info=error)

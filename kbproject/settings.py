@@ -157,7 +157,7 @@ REST_FRAMEWORK = {
 }
 INGESTION_JOB_REFRESH_RATE = env.integer("INGESTION_JOB_REFRESH_RATE", 3, low=1)
 KB_WEB_PROCESSES = env.integer("KB_WEB_PROCESSES", 2, low=1)
-KB_WEB_THREADS = env.integer("KB_WEB_THREADS", 8, low=1)
+KB_WEB_THREADS = env.integer("KB_WEB_THREADS", 4, low=1)  # of each process; see docs/performance.md
 
 # -- Embeddings -----------------------------------------------------------------------------------
 
@@ -175,6 +175,10 @@ INGESTION_TASK_TIMEOUT_SECONDS = env.number("INGESTION_TASK_TIMEOUT_SECONDS", 36
 KB_JOB_MAX_SECONDS = env.number("KB_JOB_MAX_SECONDS", 6 * 3600, low=1)
 KB_LEASE_SECONDS = env.number("KB_LEASE_SECONDS", 30, low=1)
 KB_HEARTBEAT_SECONDS = env.number("KB_HEARTBEAT_SECONDS", 5, low=0.1)
+if KB_LEASE_SECONDS < 2 * KB_HEARTBEAT_SECONDS:
+    raise ImproperlyConfigured(
+        "KB_LEASE_SECONDS must be at least twice KB_HEARTBEAT_SECONDS, or healthy jobs are lost."
+    )
 KB_RESCUE_SECONDS = env.number("KB_RESCUE_SECONDS", 5, low=0.1)
 KB_DRAIN_SECONDS = env.number("KB_DRAIN_SECONDS", 10)
 KB_MAX_LOST_LEASES = env.integer("KB_MAX_LOST_LEASES", 3, low=1)

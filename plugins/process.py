@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 
 PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
 
 
 def die_with_parent(parent_pid: int) -> None:
@@ -25,20 +26,47 @@ def die_with_parent(parent_pid: int) -> None:
 
 
 def started_at(pid: int) -> float | None:
-    """When the process began, in seconds since the epoch; None when there is no such process."""
+    """When the process began; None when there is no such process.
+
+    On Linux in seconds since the boot, from the kernel's own count, which no change of the clock moves; elsewhere in
+    seconds since the epoch. Together with :func:`boot_id` and the pid it names a process for good.
+    """
     try:
-        return psutil.Process(pid).create_time()
-    except psutil.NoSuchProcess:
+        if sys.platform == "linux":
+            fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+            return int(fields[19]) / os.sysconf("SC_CLK_TCK")
+        return float(psutil.Process(pid).create_time())
+    except (OSError, psutil.NoSuchProcess):
         return None
 
 
 def is_alive(pid: int, started: float) -> bool:
     """Whether the process with this pid *and* start time still runs. A pid alone may belong to another one by now."""
+    began = started_at(pid)
     try:
-        process = psutil.Process(pid)
-        return abs(process.create_time() - started) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
+        return (
+            began is not None and abs(began - started) < 0.05 and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        )
     except psutil.NoSuchProcess:
         return False
+
+
+def become_subreaper() -> None:
+    """Have orphans among our descendants become our children, so that we can end them. Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def session_members(leader: int) -> list[psutil.Process]:
+    """All living processes of a session, found by asking each one: orphans lose their parent, not their session."""
+    members = []
+    for candidate in psutil.process_iter():
+        try:
+            if os.getsid(candidate.pid) == leader and candidate.status() != psutil.STATUS_ZOMBIE:
+                members.append(candidate)
+        except (OSError, psutil.Error):
+            continue
+    return members
 
 
 def boot_id() -> str:

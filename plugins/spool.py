@@ -7,9 +7,10 @@ is complete, so a spool that exists can be trusted; its key tells whether it is 
 import errno
 import json
 import os
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -22,11 +23,13 @@ _END_BYTES = 1024 * 1024  # the end line, statistics included, is shorter than t
 
 @dataclass(frozen=True)
 class Summary:
-    """What a complete spool holds. ``stats`` are the plugin's, merged."""
+    """What a complete spool holds. ``stats`` are the plugin's, merged; ``conversion`` names the run of the plugin that
+    made it, since the same source may be read differently the next time."""
 
     chunks: int
     characters: int
     stats: dict[str, Any] = field(default_factory=dict)
+    conversion: str = ""
 
 
 class SpoolWriter:
@@ -46,7 +49,7 @@ class SpoolWriter:
     def __enter__(self) -> Self:
         with _no_space():
             self._file = self.part.open("wb")
-        self._line({"spool": FORMAT, "key": self._key})
+        self._line({"spool": FORMAT, "key": self._key, "conversion": secrets.token_hex(8)})
         return self
 
     def __exit__(
@@ -95,11 +98,13 @@ def spool_summary(path: str | Path, key: str) -> Summary | None:
     """What the spool holds, read from its two ends; None when it is missing, torn, or of another *key*."""
     try:
         with Path(path).open("rb") as file:
-            if not _is_header(file.readline(_END_BYTES), key):
+            conversion = _conversion(file.readline(_END_BYTES), key)
+            if conversion is None:
                 return None
             file.seek(0, os.SEEK_END)
             file.seek(max(file.tell() - _END_BYTES, 0))
-            return _summary(file.read())
+            summary = _summary(file.read())
+            return summary and replace(summary, conversion=conversion)
     except OSError:
         return None
 
@@ -128,12 +133,15 @@ def read_spool(path: str | Path, key: str, start: int = 0) -> Iterator[dict[str,
             yield chunk
 
 
-def _is_header(line: bytes, key: str) -> bool:
+def _conversion(line: bytes, key: str) -> str | None:
+    """The conversion that a header line names; None when it is no header, or one of another key."""
     try:
         header = json.loads(line)
     except ValueError:
-        return False
-    return isinstance(header, dict) and header.get("spool") == FORMAT and header.get("key") == key
+        return None
+    if not isinstance(header, dict) or header.get("spool") != FORMAT or header.get("key") != key:
+        return None
+    return str(header.get("conversion", ""))
 
 
 def _summary(tail: bytes) -> Summary | None:

@@ -43,9 +43,10 @@ def find_job(collection_id: int, job_id: int) -> FileRegistry:
     return job
 
 
-def no_job(collection_id: int, job_id: int, what: str = "job") -> NotFound:
+def no_job(collection_id: int, job_id: int) -> NotFound:
+    """:raises NotFound: when it is the collection that is missing"""
     live_collection(collection_id)
-    return NotFound(f"Collection {collection_id} has no {what} {max(job_id, 0) or ''}".strip() + ".")
+    return NotFound(f"Collection {collection_id} has no {f'job {job_id}' if job_id >= 0 else 'such job'}.")
 
 
 def wanted_status(text: str) -> str:

@@ -28,6 +28,7 @@ from plugins.catalogue import PluginInfo
 FILE_INGEST, REMOTE_INGEST, BASE_INGEST = "file-ingest", "remote-ingest", "base-ingest"
 REST_OF_FORM = 1024 * 1024  # bytes that the other fields of an upload may take
 ADDRESS_PARAMETERS = ("url", "urls", "video_url")
+ADDRESS_LENGTH = 2000
 
 
 class UploadParser(MultiPartParser):
@@ -157,18 +158,28 @@ def check_type(info: PluginInfo, name: str) -> None:
 
 
 def address_parameters(info: PluginInfo, urls: list[str]) -> dict[str, Any]:
-    """How this plugin is told its addresses."""
+    """How this plugin is told its addresses.
+
+    :raises BadRequest: several for a plugin that takes one
+    """
     if "urls" in info.parameters:
         return {"urls": urls}
+    if len(urls) > 1:
+        raise BadRequest(f"{info.name} takes one address at a time. Send each in a request of its own.")
     return {"url": urls[0]} if urls else {}
 
 
 def first_address(params: Mapping[str, Any]) -> str:
-    """The web address that the parameters name first; empty when they name none."""
+    """The web address that the parameters name first; empty when they name none.
+
+    :raises BadRequest: longer than any address that works
+    """
     for name in ADDRESS_PARAMETERS:
         given = params.get(name)
         for text in given if isinstance(given, list) else str(given or "").split():
             if isinstance(text, str) and "://" in text:
+                if len(text) > ADDRESS_LENGTH:
+                    raise BadRequest(f"{name} is longer than {ADDRESS_LENGTH} characters.")
                 return text
     return ""
 

@@ -7,7 +7,7 @@ remember their old status, and a status that the old schema does not know become
 import logging
 
 from django.db import migrations, transaction
-from django.db.models import Case, F, Max, Min, Value, When
+from django.db.models import Case, F, Value, When
 from django.db.models.functions import Now
 
 BATCH = 20_000
@@ -22,12 +22,13 @@ MESSAGES = {
 
 
 def batches(rows):
-    """Ranges of ids that cover *rows*: ``(first, last)``, both included."""
-    ends = rows.aggregate(low=Min("id"), high=Max("id"))
-    if ends["low"] is None:
-        return
-    for first in range(ends["low"], ends["high"] + 1, BATCH):
-        yield first, first + BATCH - 1
+    """Ranges of ids that cover *rows*, of at most ``BATCH`` rows each: ``(first, last)``, both included."""
+    ids = rows.order_by("id").values_list("id", flat=True)
+    first = ids.first()
+    while first is not None:
+        last = ids.filter(id__gte=first)[BATCH - 1 : BATCH].first() or ids.last()
+        yield first, last
+        first = ids.filter(id__gt=last).first()
 
 
 def backfill(apps, schema_editor):
@@ -36,7 +37,7 @@ def backfill(apps, schema_editor):
     for first, last in batches(registry.all()):
         rows = registry.filter(id__range=(first, last))
         with transaction.atomic(using=schema_editor.connection.alias):
-            fail_abandoned(rows.filter(status__in=["pending", "processing"], run_id__isnull=True), events)
+            fail_abandoned(rows.exclude(status__in=[*MESSAGES, "cancelled"]), events)
             rows.filter(status__in=MESSAGES, progress_message="").update(
                 processing_started_at=F("created_at"),
                 processing_completed_at=Case(
@@ -52,13 +53,13 @@ def backfill(apps, schema_editor):
 
 
 def fail_abandoned(rows, events):
-    """Rows that were pending or processing: their worker and their bell are gone, so nobody would ever end them."""
+    """Rows that had not ended: their worker and their bell are gone, so nobody would ever end them."""
     abandoned = list(rows.values("id", "original_filename", "owner", "status"))
-    for status in ("pending", "processing"):
+    for status in {row["status"] for row in abandoned}:  # any other word is one that nobody can go on from, either
         rows.filter(status=status).update(
             status="failed",
             # A pending row never began, and says so.
-            processing_started_at=F("created_at") if status == "processing" else None,
+            processing_started_at=None if status == "pending" else F("created_at"),
             processing_completed_at=F("updated_at"),
             progress_message="Failed",
             error_code="interrupted",
@@ -86,8 +87,9 @@ def restore(apps, schema_editor):
     for first, last in batches(registry.all()):
         rows = registry.filter(id__range=(first, last))
         with transaction.atomic(using=schema_editor.connection.alias):
+            interrupted = rows.filter(status="failed", error_code="interrupted")
             for status in ("pending", "processing"):
-                rows.filter(error_code="interrupted", error_details__status_before_upgrade=status).update(status=status)
+                interrupted.filter(error_details__status_before_upgrade=status).update(status=status)
             rows.filter(status="cancelled").update(status="failed", updated_at=Now())
             rows.filter(progress_message__in=MESSAGES.values()).update(progress_message="")
 

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -90,6 +90,3 @@ def browser(staff: Any) -> Client:
     client = Client(enforce_csrf_checks=True, HTTP_ACCEPT="text/html,application/xhtml+xml,*/*;q=0.8")
     client.force_login(staff)
     return client
-
-
-Queries = Callable[[int], Any]

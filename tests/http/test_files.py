@@ -245,17 +245,17 @@ KEY = "c" * 32
 
 def test_a_link_without_expiry_holds_for_good_and_one_with_expiry_to_the_end_of_its_day(settings, monkeypatch):
     now = datetime(2026, 3, 1, 12, 0, tzinfo=UTC).timestamp()
-    monkeypatch.setattr(links.time, "time", lambda: now)
+    monkeypatch.setattr("collections_app.links.time.time", lambda: now)
     for_good = query_of(links.signature(KEY))
     settings.KB_LINK_TTL = 3600
     dated = links.signature(KEY)
     assert not links.opens(KEY, for_good)  # the operator wants links to expire now
-    monkeypatch.setattr(links.time, "time", lambda: now + 3600)
+    monkeypatch.setattr("collections_app.links.time.time", lambda: now + 3600)
     assert links.signature(KEY) == dated
     assert links.opens(KEY, query_of(dated))
-    monkeypatch.setattr(links.time, "time", lambda: now + 12 * 3600 - 1)
+    monkeypatch.setattr("collections_app.links.time.time", lambda: now + 12 * 3600 - 1)
     assert links.opens(KEY, query_of(dated))
-    monkeypatch.setattr(links.time, "time", lambda: now + 12 * 3600)
+    monkeypatch.setattr("collections_app.links.time.time", lambda: now + 12 * 3600)
     assert not links.opens(KEY, query_of(dated))
     settings.KB_LINK_TTL = 0
     assert links.opens(KEY, for_good)

@@ -330,6 +330,29 @@ def test_several_addresses_go_to_a_plugin_that_takes_several(api, collection):
     assert job.plugin_params["urls"] == urls
 
 
+def test_several_addresses_for_a_plugin_that_takes_one_are_400_instead_of_dropped(api, collection):
+    body = {"urls": ["https://a.example/", "https://b.example/"], "plugin_name": "address_ingest"}
+    is_error(api.send("POST", f"/collections/{collection.pk}/ingest-url", body), 400)
+
+
+def test_a_password_in_an_address_is_not_shown(api, collection):
+    body = {"urls": ["https://me:sk-1234@example.org/a"], "plugin_name": "address_ingest"}
+    answer = api.send("POST", f"/collections/{collection.pk}/ingest-url", body)
+    assert answer.status_code == 200
+    assert b"sk-1234" not in answer.content
+    assert b"sk-1234" not in api.get(f"/collections/{collection.pk}/ingestion-jobs").content
+
+
+def test_an_address_that_is_too_long_is_refused(api, collection):
+    address = "https://example.org/" + "a" * 2000
+    path = f"/collections/{collection.pk}"
+    is_invalid(
+        api.send("POST", f"{path}/ingest-url", {"urls": [address], "plugin_name": "address_ingest"}), "body", "urls"
+    )
+    body = {"plugin_name": "address_ingest", "plugin_params": {"url": address}}
+    is_error(api.send("POST", f"{path}/ingest-base", body), 400)
+
+
 def test_no_addresses_are_taken_as_the_original_did(api, collection):
     body = {"urls": [], "plugin_name": "address_ingest", "plugin_params": {"url": "https://example.org/"}}
     assert api.send("POST", f"/collections/{collection.pk}/ingest-url", body).status_code == 200

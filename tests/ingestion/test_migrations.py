@@ -81,6 +81,14 @@ def test_old_rows_of_each_status_get_times_and_messages(old_apps):
     assert dict(counts) == {"failed": 3, "completed": 1, "deleted": 1}
 
 
+def test_gaps_between_ids_and_unknown_statuses_are_no_obstacle(old_apps):
+    add_rows(old_apps, ["completed", "QUEUED"])
+    old_apps.get_model("ingestion", "FileRegistry").objects.filter(status="completed").update(id=10**12)
+    rows = migrate(LATEST).get_model("ingestion", "FileRegistry").objects
+    assert sorted(rows.values_list("status", flat=True)) == ["completed", "failed"]
+    assert rows.get(status="failed").error_details["status_before_upgrade"] == "QUEUED"
+
+
 def test_an_interrupted_backfill_goes_on_where_it_stopped(old_apps):
     add_rows(old_apps, OLD_STATUSES)
     apps = migrate(TRACKED)

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from datetime import timedelta
 
 import pytest
@@ -113,3 +114,16 @@ def test_bells_do_not_pile_up(settings):
     for _ in range(50):
         queue.ring()
     assert get_broker().queue_size() == settings.MAX_CONCURRENT_INGESTION_TASKS
+
+
+def test_a_living_worker_of_this_machine_gets_one_more_heartbeat(settings, child):
+    settings.KB_HEARTBEAT_SECONDS = -0.9  # so that grace is a tenth of a second
+    job = claimed_by(make_worker(child.pid))
+    FileRegistry.objects.filter(pk=job.pk).update(lease_until=Now() - timedelta(seconds=1))
+    assert rescue.rescue_expired() == 0
+    deadline = time.monotonic() + 5
+    while not rescue.rescue_expired():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    job.refresh_from_db()
+    assert job.status == FileStatus.PENDING

@@ -95,6 +95,7 @@ def test_closing_an_upload_that_nobody_kept_discards_it():
 def test_removing_a_file_removes_all_that_was_made_from_it():
     upload = storage.receive(io.BytesIO(b"x"), "x.txt")
     storage.keep(upload)
+    storage.work_folder(upload.key).mkdir()
     (storage.work_folder(upload.key) / "spool.jsonl").write_text("chunks")
     assert len(storage.remove(upload.key)) == 2
     assert not storage.folder(upload.key).exists()

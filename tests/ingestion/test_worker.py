@@ -278,3 +278,68 @@ def test_every_error_gets_a_code_a_sentence_and_a_verdict(error, code, transient
     problem = worker.explain(error)
     assert (problem.code, problem.transient) == (code, transient)
     assert problem.message.endswith(".")
+
+
+def test_a_run_that_lost_its_job_cannot_settle_its_successors(remote, vendor):
+    job = submit(remote)
+    mine = worker.claim_next(None)
+    assert mine is not None
+    old_run = mine.run_id
+    assert mine.lose_lease("its process died", process_is_dead=True)
+    successor = worker.claim_next(None)
+    assert successor is not None
+
+    worker.settle(mine, old_run, PluginError("no_space", "Full.", transient=True))
+    worker.settle(mine, old_run, PluginError("corrupt", "Broken."))
+
+    job.refresh_from_db()
+    assert (job.status, job.run_id) == (FileStatus.PROCESSING, successor.run_id)
+
+
+def test_settling_a_job_that_was_deleted_meanwhile_is_no_error():
+    job = submit(make_collection())
+    claimed = worker.claim_next(None)
+    assert claimed is not None
+    services.delete(job)
+    worker.settle(claimed, claimed.run_id, PluginError("no_space", "Full.", transient=True))
+    assert not FileRegistry.objects.exists()
+
+
+def test_a_long_job_may_win_the_breakers_probe_and_closes_it(remote, vendor):
+    vendor.standing = Fault("status", status=503, headers={"Retry-After": "0"})
+    job = submit(remote, paragraphs(800))
+    for _ in range(3):
+        work(job)
+    vendor.standing = None
+    VendorState.objects.update(open_until="2020-01-01T00:00Z")
+    assert work(job).status == FileStatus.COMPLETED
+    assert VendorState.objects.get().open_until is None
+
+
+def test_what_failed_before_a_stored_batch_is_over(remote, vendor):
+    vendor.fail("status", status=503, headers={"Retry-After": "0"}, times=20)
+    job = work(submit(remote, paragraphs(800)))
+    assert (job.status, job.transient_failures) == (FileStatus.PENDING, 1)
+    vendor.faults.clear()
+    vendor.fail("slow", times=6)
+    vendor.standing = Fault("status", status=503, headers={"Retry-After": "0"})
+    job = work(job)
+    assert job.status == FileStatus.PENDING
+    assert job.transient_failures == 1  # and not 2: chunks were stored in between
+
+
+def test_secrets_and_paths_reach_neither_people_nor_the_diary(remote, settings):
+    job = submit(remote)
+    job.plugin_params = {**job.plugin_params, "api_key": "hunter2-hunter2"}
+    job.save()
+    claimed = worker.claim_next(None)
+    assert claimed is not None
+    error = PluginError(
+        "odd", f"Refused hunter2-hunter2 in {settings.KB_DATA_DIR}/x.", context={"deep": [{"a": "hunter2-hunter2"}]}
+    )
+    worker.settle(claimed, claimed.run_id, error)
+    job.refresh_from_db()
+    everything = str(job.error_details) + str(job.error_message) + str(list(JobEvent.objects.values()))
+    assert job.status == FileStatus.FAILED
+    assert "hunter2" not in everything
+    assert str(settings.KB_DATA_DIR) not in everything

@@ -105,6 +105,7 @@ def test_cancelling_a_conversion_that_never_returns_stops_it_within_a_second(ser
     assert answer["status"] == "cancelled"
     until(lambda: before - {process.pid for process in server.processes()}, limit=1.5)
     assert server.job(collection, job)["status"] == "cancelled"
+    until(lambda: not [p for p in server.processes() if "time.sleep(3600)" in " ".join(p.cmdline())], limit=5)
     good = server.upload(collection, "good.txt", b"The worker is free again.")
     assert server.wait(collection, good)["status"] == "completed"
 

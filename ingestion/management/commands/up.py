@@ -28,7 +28,7 @@ class Command(BaseCommand):
         first = boot.first_start()
         for broken in catalogue.refresh().broken:
             self.say(self.style.WARNING(f"Plugin module {broken.module} does not work: {broken.reason}"))
-        rescue.release_gone()
+        rescue.rescue_dead()  # an earlier server was killed with all its workers
         queue.forget_bells()
         Supervisor(ready=lambda: self.welcome(first), say=self.say).run()
         self.say("Stopped.")
