@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from django.db import transaction
 from django.db.models import QuerySet
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.pagination import LimitOffsetPagination
@@ -87,10 +88,12 @@ class JobViewSet(IngestionEndpoint):
         job = find_job(collection_id, job_id)
         overrides = without_masks(body.get("override_params") or body.get("new_params") or {})
         try:
-            services.retry(job, overrides, by=actor(request))
+            with transaction.atomic():  # answered as it was queued, before a worker can take it
+                services.retry(job, overrides, by=actor(request))
+                answer = reads.job(collection_id, job_id)
         except services.InvalidParameters as error:
             raise invalid_parameters(error, "override_params") from error
-        return Response(reads.job(collection_id, job_id))
+        return Response(answer)
 
     def cancel(self, request: Request, collection_id: int, job_id: int) -> Response:
         """Stop a job that waits or runs. Nothing of it is found from now on."""
