@@ -44,6 +44,7 @@ class BadIngest(IngestPlugin):
 
     name = "bad_ingest"
     description = "Misbehaves, for tests"
+    supports_progress = True
 
     def get_parameters(self) -> ParameterSpecs:
         ways = ["hang", "loop", "segfault", "memory", "exit", "raise", "print", "child", "empty"]
@@ -51,6 +52,7 @@ class BadIngest(IngestPlugin):
 
     def ingest(self, file_path: str, **kwargs: Any) -> Iterator[Chunk]:
         way = kwargs["way"]
+        self.report_progress(kwargs, 0, 1, f"About to {way}")
         if way == "hang":
             while True:
                 time.sleep(3600)
