@@ -183,6 +183,9 @@ class FileRegistry(models.Model):
             # A page of a collection's jobs, newest first, with and without a status.
             models.Index(fields=["collection", "created_at", "id"], name="job_by_age"),
             models.Index(fields=["collection", "status", "created_at", "id"], name="job_by_status_age"),
+            # Other orders of that page. These columns never change; updated_at does with every report, so it has none.
+            models.Index(fields=["collection", "original_filename", "id"], name="job_by_name"),
+            models.Index(fields=["collection", "file_size", "id"], name="job_by_size"),
             # The queue: what to claim next. Small, since few jobs are pending.
             models.Index(
                 fields=["-priority", "id", "owner", "not_before"],

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -99,7 +100,7 @@ def submit(
     job = FileRegistry(
         collection=collection,
         owner=collection.owner,
-        original_filename=upload.name if upload else storage.clean_name(name),
+        original_filename=upload.name if upload else without_credentials(name)[:255],
         content_type=upload.content_type if upload else content_type,
         file_size=upload.size if upload else 0,
         content_hash=upload.sha256 if upload else "",
@@ -130,6 +131,8 @@ def retry(job: FileRegistry, overrides: Mapping[str, Any] | None = None, by: str
     :raises WrongState: unless it is failed
     :raises UnknownPlugin, InvalidParameters:
     """
+    if job.collection.deleted_at is not None:
+        raise WrongState("The collection of this job was deleted.")
     if job.status != FileStatus.FAILED:
         raise WrongState(f"Only failed jobs can be retried; this one is {job.status}.")
     params: dict[str, Any] | None = None
@@ -207,6 +210,11 @@ def set_status(job: FileRegistry, status: str, by: str = "") -> FileRegistry:
 def status_now(job: FileRegistry) -> str:
     """The status in the database, for a job whose move was refused because another hand was first."""
     return FileRegistry.objects.filter(pk=job.pk).values_list("status", flat=True).first() or "deleted"
+
+
+def without_credentials(address: str) -> str:
+    """A web address without user and password, fit to be a name."""
+    return re.sub(r"^(\w+://)[^/@]*@", r"\1", address)
 
 
 def source_key(job: FileRegistry) -> str:

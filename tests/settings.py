@@ -19,6 +19,7 @@ for name in [
 for name in ("DATABASE_URL", "REDIS_URL", "HOME_URL", "HOST", "PORT"):
     os.environ.pop(name, None)
 os.environ["KB_DATA_DIR"] = FOLDER
+os.makedirs(f"{FOLDER}/run/static")  # noqa: PTH103  (whitenoise warns for each request without it)
 os.environ["LAMB_API_KEY"] = "test-token-0123456789"
 if "KB_TEST_DATABASE" in os.environ:  # set by the test that runs the engine's tests on PostgreSQL
     os.environ["DATABASE_URL"] = os.environ["KB_TEST_DATABASE"]

@@ -11,6 +11,14 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AddIndex(
             model_name="fileregistry",
+            index=models.Index(fields=["collection", "original_filename", "id"], name="job_by_name"),
+        ),
+        migrations.AddIndex(
+            model_name="fileregistry",
+            index=models.Index(fields=["collection", "file_size", "id"], name="job_by_size"),
+        ),
+        migrations.AddIndex(
+            model_name="fileregistry",
             index=models.Index(fields=["collection", "created_at", "id"], name="job_by_age"),
         ),
         migrations.AddIndex(
