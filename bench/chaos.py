@@ -26,6 +26,7 @@ import psutil
 from bench.server import Server
 
 ROLES = ["worker", "worker", "worker", "host", "host", "sentinel", "monitor", "pusher", "cluster", "supervisor"]
+LEAST_FAULTS = 12
 SETTINGS = {
     # A storm kills in a minute what a server meets in years: everything that waits, waits shorter here, and a job
     # may lose its worker more often before it is given up.
@@ -78,6 +79,10 @@ class Storm:
         self.random = random.Random(seed)
         self.faults: list[tuple[str, int, str]] = []
         self.restarts = 0
+
+    def goes_on(self, elapsed: float, seconds: float) -> bool:
+        """For so many seconds, and on a slow machine until it was a storm at all."""
+        return elapsed < seconds or (len(self.faults) < LEAST_FAULTS and elapsed < 4 * seconds)
 
     def strike(self) -> None:
         role = self.random.choice(ROLES)
@@ -194,9 +199,9 @@ def run(jobs: int, seconds: float, seed: int, folder: Path) -> dict[str, Any]:
         began = time.monotonic()
         feeder = threading.Thread(target=submit, args=(server, collection, jobs, expected, threading.Lock(), seed))
         feeder.start()
-        while time.monotonic() - began < seconds or feeder.is_alive():
+        while (raging := storm.goes_on(time.monotonic() - began, seconds)) or feeder.is_alive():
             time.sleep(storm.random.uniform(0.3, 1.5))
-            if time.monotonic() - began < seconds:
+            if raging:
                 storm.strike()
         settled = settle(server, collection, limit=180)
         server.stop()
