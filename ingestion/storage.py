@@ -2,7 +2,7 @@
 
 <files>/incoming/<key>.part     an upload on its way in
 <files>/ab/ab12…/ab12….pdf      the original; what plugins make stands beside it under the same stem
-<files>/ab/ab12…/work/          the spool and scratch space; never served
+<files>/ab/ab12…/scratch/       the spool and scratch space; never served
 """
 
 import errno
@@ -25,7 +25,7 @@ from django.core.files.storage import default_storage
 from django.core.files.uploadhandler import FileUploadHandler, StopUpload
 
 CHUNK = 256 * 1024
-WORK = "work"  # scratch space inside a file's folder
+WORK = "scratch"  # scratch space inside a file's folder
 KEY = re.compile(r"^[0-9a-f]{32}$")
 STORED_NAME = re.compile(r"^(?P<key>[0-9a-f]{32})(?:\.[a-z0-9]{1,16}){0,2}$")
 
