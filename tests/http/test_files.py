@@ -144,7 +144,7 @@ def test_owner_and_collection_of_the_address_may_be_out_of_date(anyone, link, pa
         "%2e%2e%2fkb.sqlite3",
         "..%2f..%2fsecret.key",
         "secret.key",
-        "work",
+        "scratch",
         "KEY",
         "KEY.txt/",
         "KEY.exe",

@@ -102,6 +102,8 @@ def test_removing_a_file_removes_all_that_was_made_from_it():
     assert storage.remove(upload.key) == []
 
 
-@pytest.mark.parametrize("name", ["../x", "a" * 32 + "/../b", "A" * 32 + ".txt", "abc.txt", "0" * 32 + "/scratch/spool"])
+@pytest.mark.parametrize(
+    "name", ["../x", "a" * 32 + "/../b", "A" * 32 + ".txt", "abc.txt", "0" * 32 + "/scratch/spool"]
+)
 def test_only_names_of_stored_files_are_served(name):
     assert storage.served_file(name) is None
