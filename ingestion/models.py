@@ -96,10 +96,6 @@ class JobQuerySet(models.QuerySet["FileRegistry"]):
     def in_queue_order(self) -> Self:
         return self.order_by("-priority", "id")
 
-    def ahead_of(self, job: "FileRegistry") -> Self:
-        """Pending jobs that stand before *job* in the queue."""
-        return self.pending().filter(Q(priority__gt=job.priority) | Q(priority=job.priority, id__lt=job.pk))
-
 
 class FileRegistry(models.Model):
     """One uploaded file or fetched source, and the job that ingests it."""

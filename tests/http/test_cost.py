@@ -52,7 +52,7 @@ def test_the_list_of_files_costs_one_query(api, busy, django_assert_num_queries)
         api.get(f"/collections/{busy.pk}/files")
 
 
-@pytest.mark.skipif("connection.vendor != 'sqlite'")
+@pytest.mark.skipif("connection.vendor != 'sqlite'", reason="the plans are SQLite's")
 @pytest.mark.parametrize(
     ("path", "indexes"),
     [
