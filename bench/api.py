@@ -129,14 +129,14 @@ def measure(port: int, name: str, path: str, seconds: float) -> None:
     print(f"{name:34}{rate:8,.0f}{p50:9.2f}{p99:9.2f}{size:9,}", flush=True)
 
 
-def drive(port: int, request: bytes, until: float) -> tuple[list[float], int]:
+def drive(port: int, request: bytes, until: float, clients: int = CLIENTS) -> tuple[list[float], int]:
     """Every client sends its next request when the last one is answered. Returns latencies and the body's length."""
     latencies: list[float] = []
     length = 0
     with selectors.DefaultSelector() as selector:
         sent: dict[socket.socket, float] = {}
         buffers: dict[socket.socket, bytes] = {}
-        for _ in range(CLIENTS):
+        for _ in range(clients):
             client = socket.create_connection(("127.0.0.1", port))
             selector.register(client, selectors.EVENT_READ)
             client.sendall(request)
@@ -145,9 +145,10 @@ def drive(port: int, request: bytes, until: float) -> tuple[list[float], int]:
             for key, _ in selector.select(timeout=30):
                 client = key.fileobj  # type: ignore[assignment]
                 buffers[client] += client.recv(1 << 20)
-                length = answered(buffers[client])
-                if length < 0:
+                complete = answered(buffers[client])
+                if complete < 0:
                     continue
+                length = complete
                 now = time.monotonic()
                 latencies.append(now - sent[client])
                 client.sendall(request)

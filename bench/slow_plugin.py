@@ -12,6 +12,7 @@ from typing import Any
 from plugins.base import Chunk, IngestPlugin, ParameterSpecs, PluginRegistry
 
 BLOCK = 1 << 24
+PIECE = 500
 
 
 @PluginRegistry.register
@@ -36,6 +37,26 @@ class SlowIngest(IngestPlugin):
         for paragraph in Path(file_path).read_text().split("\n\n"):
             if paragraph.strip():
                 yield {"text": paragraph, "metadata": {"source": "slow"}}
+
+
+@PluginRegistry.register
+class TellingIngest(IngestPlugin):
+    """Cuts a text into equal pieces, and reports each of them or none: what progress costs."""
+
+    name = "telling_ingest"
+    description = "Reports each of its chunks, for measurements"
+    supports_progress = True
+
+    def get_parameters(self) -> ParameterSpecs:
+        return {"tell": {"type": "boolean", "default": True, "description": "whether it reports at all"}}
+
+    def ingest(self, file_path: str, **kwargs: Any) -> Iterator[Chunk]:
+        text = Path(file_path).read_text()
+        starts = range(0, len(text), PIECE)
+        for number, start in enumerate(starts):
+            if kwargs["tell"]:
+                self.report_progress(kwargs, number, len(starts), f"Piece {number + 1} of {len(starts)}")
+            yield {"text": text[start : start + PIECE], "metadata": {"source": "telling"}}
 
 
 @PluginRegistry.register

@@ -1,5 +1,6 @@
-"""The plugin host of this process: one warm child, replaced when it was killed, crashed or has grown."""
+"""The plugin host of this process: one warm child, replaced when it was killed, crashed, has grown or aged."""
 
+import random
 from pathlib import Path
 
 from django.conf import settings
@@ -8,13 +9,20 @@ from collections_app import catalogue
 from plugins.host_client import HostProcess, HostSettings
 
 _host: HostProcess | None = None
+_successor: HostProcess | None = None  # warming up, while the host before it still does the work
 
 
 def current() -> HostProcess:
     """A living host, warm or warming up. Call from the thread that lives as long as the process."""
-    global _host
-    if _host is not None and (not _host.alive or _host.needs_replacement):
-        discard()
+    global _host, _successor
+    if _successor is not None and not _successor.alive:
+        _successor.kill()
+        _successor = None
+    if _host is not None and _host.aged and _successor is None:
+        _successor = HostProcess.start(host_settings())
+    if _host is not None and (_host.needs_replacement or (_successor is not None and _successor.warm)):
+        _host.kill()
+        _host, _successor = _successor, None
     if _host is None:
         _host = HostProcess.start(host_settings())
     return _host
@@ -27,6 +35,7 @@ def host_settings() -> HostSettings:
         cpu_seconds=settings.KB_PLUGIN_CPU_SECONDS,
         work_dir=scratch(),
         log_path=Path(settings.KB_RUN_DIR) / "plugins.log",
+        max_runs=random.randint(150, 250),  # noqa: S311  (so that the hosts of all workers do not age at once)
         env={"KB_FETCH_ALLOW_PRIVATE": ",".join(settings.KB_FETCH_ALLOW_PRIVATE)},
     )
 
@@ -37,8 +46,9 @@ def scratch() -> Path:
 
 
 def discard() -> None:
-    """Kill the host with everything it started."""
-    global _host
-    if _host is not None:
-        _host.kill()
-        _host = None
+    """Kill the host, and the one that waits to follow it, with everything they started."""
+    global _host, _successor
+    for host in (_host, _successor):
+        if host is not None:
+            host.kill()
+    _host = _successor = None

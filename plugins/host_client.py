@@ -84,8 +84,8 @@ class HostSettings:
     :param env: variables on top of the scrubbed environment
     :param work_dir: folder for temporary files; each host gets one of its own in it, removed when it ends
     :param log_path: file that also receives what plugins print, at most 1 MB of it
-    :param max_runs: a host that did this many runs wants to be replaced
-    :param max_rss_mb: so does one that holds more memory than this while idle
+    :param max_runs: a host that did this many runs is ``aged``
+    :param max_rss_mb: one that holds more memory than this while idle needs replacement
     :param warm_up: load the modules and their slow imports at start
     """
 
@@ -136,6 +136,7 @@ class HostProcess:
         self._buffer = bytearray()
         self._output = bytearray()
         self._worn = False
+        self._warm = False
         self._closed = False
         self._oom_kills = _oom_kills()
         self._selector = selectors.DefaultSelector()
@@ -277,6 +278,7 @@ class HostProcess:
                 event = None
             if not isinstance(event, dict) or not isinstance(event.get("event"), str):
                 raise self._garbled()
+            self._warm = self._warm or event["event"] == "warm"
             yield event
 
     def _keep_output(self, data: bytes) -> None:
@@ -305,9 +307,24 @@ class HostProcess:
         return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
 
     @property
+    def warm(self) -> bool:
+        """Whether the idle host has said that its modules are loaded."""
+        if not self._warm and self.alive:
+            with contextlib.suppress(HostDied):  # killed for what it said
+                self._pump(0)
+                for _ in self._take_events():
+                    pass
+        return self._warm
+
+    @property
+    def aged(self) -> bool:
+        """True when the host has done its share of runs. It still works; a fresh one should be made ready."""
+        return self.runs >= self.settings.max_runs
+
+    @property
     def needs_replacement(self) -> bool:
-        """True when the host should not be given another run: dead, worn, or grown by leaks."""
-        if not self.alive or self._worn or self.runs >= self.settings.max_runs:
+        """True when the host must not be given another run: dead, worn, or grown by leaks."""
+        if not self.alive or self._worn:
             return True
         try:
             return bool(psutil.Process(self.pid).memory_info().rss > self.settings.max_rss_mb * 1024**2)
@@ -328,16 +345,6 @@ class HostProcess:
                     stream.close()
         os.close(self._reports)
         shutil.rmtree(self._scratch, ignore_errors=True)
-
-    def close(self, patience: float = 2.0) -> None:
-        """Let an idle host go by itself, and kill what is left after *patience* seconds."""
-        if not self._closed and self._process.stdin:
-            with contextlib.suppress(OSError):
-                self._process.stdin.close()
-            deadline = time.monotonic() + patience
-            while self.alive and time.monotonic() < deadline:
-                time.sleep(0.01)
-        self.kill()
 
     def _garbled(self) -> HostDied:
         self.kill()

@@ -4,7 +4,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from datetime import timedelta
 
 import pytest
@@ -15,6 +14,7 @@ from ingestion import queue, rescue
 from ingestion.models import FileRegistry, FileStatus, Worker
 from plugins import process
 from tests.ingestion.factories import make_collection, make_job
+from tests.support.until import until
 
 pytestmark = [pytest.mark.django_db, pytest.mark.engine]
 
@@ -121,9 +121,6 @@ def test_a_living_worker_of_this_machine_gets_one_more_heartbeat(settings, child
     job = claimed_by(make_worker(child.pid))
     FileRegistry.objects.filter(pk=job.pk).update(lease_until=Now() - timedelta(seconds=1))
     assert rescue.rescue_expired() == 0
-    deadline = time.monotonic() + 5
-    while not rescue.rescue_expired():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(rescue.rescue_expired)
     job.refresh_from_db()
     assert job.status == FileStatus.PENDING

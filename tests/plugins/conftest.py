@@ -1,7 +1,6 @@
 """Plugins of every bad kind, as real modules that real hosts load."""
 
 import textwrap
-import time
 
 import pytest
 
@@ -245,16 +244,3 @@ def request_for(tmp_path):
         return RunRequest(plugin=plugin, path=str(source), **(defaults | fields))
 
     return make
-
-
-@pytest.fixture
-def until():
-    """Wait for a condition, at most ten seconds."""
-
-    def wait(condition, seconds=10.0):
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, "waited too long"
-            time.sleep(0.01)
-
-    return wait

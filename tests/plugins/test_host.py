@@ -15,6 +15,7 @@ import pytest
 from plugins.base import PluginError
 from plugins.host_client import Done, HostDied, Progress, Stats, Warned
 from plugins.spool import read_spool, spool_summary
+from tests.support.until import until
 
 
 def outcome(host, request):
@@ -53,21 +54,26 @@ def test_a_run_yields_progress_and_ends_with_done(start_host, request_for, tmp_p
     assert host.alive
 
 
-def test_a_host_is_used_again_and_wants_to_be_replaced_after_its_runs(start_host, request_for):
+def test_a_host_is_used_again_and_has_aged_after_its_runs(start_host, request_for):
     host = start_host(max_runs=3)
     for run in "123":
-        assert not host.needs_replacement
+        assert not host.aged
         assert outcome(host, request_for("words", run=run))[0] == Progress(0, 100, "word 0", "stage")
-    assert host.needs_replacement
+    assert host.aged
+    assert not host.needs_replacement  # it may work until another one is ready
 
 
 def test_warming_up_loads_the_modules_and_survives_a_bad_one(start_host, modules, request_for):
     modules(broken="raise SystemExit('no')")
     host = start_host(modules=("broken", "bad"), warm_up=True)
-    for event in host.events():
-        if event and event["event"] == "warm":
-            break
+    until(lambda: host.warm)
     assert outcome(host, request_for("words"))[-1].chunks == 5
+
+
+def test_a_host_that_babbles_while_it_warms_up_is_never_warm(start_host, modules):
+    modules(babbler="import os, sys\nos.write(int(sys.argv[sys.argv.index('--report') + 1]), b'what?\\n')")
+    host = start_host(modules=("babbler",), warm_up=True)
+    until(lambda: not host.warm and not host.alive)
 
 
 def test_plugins_of_lamb_work_as_they_are(start_host, request_for, tmp_path):
@@ -281,7 +287,7 @@ def test_a_report_that_makes_no_sense_ends_the_host(start_host, request_for, plu
 # -- Killing ----------------------------------------------------------------------------------------
 
 
-def test_a_plugin_that_hangs_is_killed_with_its_grandchildren(start_host, request_for, until):
+def test_a_plugin_that_hangs_is_killed_with_its_grandchildren(start_host, request_for):
     host = start_host()
     run = host.run(request_for("hangs"))
     stats = next(report for report in run if isinstance(report, Stats))
@@ -312,18 +318,10 @@ def test_killing_twice_or_the_dead_does_no_harm_and_frees_every_handle(start_hos
             outcome(host, request_for(plugin))
         host.kill()
         host.kill()
-        host.close()
         assert not host.alive
         with pytest.raises(HostDied):
             next(host.events())
     assert open_handles() == before
-
-
-def test_closing_lets_an_idle_host_go_by_itself(start_host, request_for):
-    host = start_host()
-    outcome(host, request_for("words"))
-    host.close()
-    assert gone(host.pid)
 
 
 PARENT = """
@@ -341,7 +339,7 @@ threading.Event().wait()
 
 
 @pytest.mark.parametrize("state", ["idle", "busy"])
-def test_a_host_does_not_outlive_its_parent(modules, tmp_path, until, state):
+def test_a_host_does_not_outlive_its_parent(modules, tmp_path, state):
     source = tmp_path / "source.txt"
     source.write_text("text")
     arguments = [sys.executable, "-c", PARENT, modules()["PYTHONPATH"], state, str(source), str(tmp_path / "spool")]
@@ -352,7 +350,7 @@ def test_a_host_does_not_outlive_its_parent(modules, tmp_path, until, state):
     until(lambda: gone(pid))
 
 
-def test_a_host_notices_its_closed_stdin_in_the_middle_of_a_run(start_host, request_for, until):
+def test_a_host_notices_its_closed_stdin_in_the_middle_of_a_run(start_host, request_for):
     host = start_host()
     run = host.run(request_for("hangs"))
     stats = next(report for report in run if isinstance(report, Stats))

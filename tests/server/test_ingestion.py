@@ -1,9 +1,10 @@
 """A running server and what people do with it: feed it, watch it, break it, cancel, retry."""
 
 import sqlite3
-import time
 
 import pytest
+
+from tests.support.until import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -33,13 +34,6 @@ def stored_chunks(server, job):
 def found(server, collection, text):
     body = {"query_text": text, "top_k": 50, "threshold": -1}
     return server.expect("POST", f"/collections/{collection}/query", body)["results"]
-
-
-def until(condition, limit=30.0):
-    deadline = time.monotonic() + limit
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.05)
 
 
 def test_an_uploaded_text_is_found_with_its_source(server, collection):
@@ -101,9 +95,9 @@ def test_cancelling_a_conversion_that_never_returns_stops_it_within_a_second(ser
     before = {process.pid for process in server.processes()}
     answer = server.expect("POST", f"/collections/{collection}/ingestion-jobs/{job}/cancel")
     assert answer["status"] == "cancelled"
-    until(lambda: before - {process.pid for process in server.processes()}, limit=1.5)
+    until(lambda: before - {process.pid for process in server.processes()}, seconds=1.5)
     assert server.job(collection, job)["status"] == "cancelled"
-    until(lambda: not [p for p in server.processes() if "time.sleep(3600)" in " ".join(p.cmdline())], limit=5)
+    until(lambda: not [p for p in server.processes() if "time.sleep(3600)" in " ".join(p.cmdline())], seconds=5)
     good = server.upload(collection, "good.txt", b"The worker is free again.")
     assert server.wait(collection, good)["status"] == "completed"
 

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from bench.server import ROOT
+from tests.support.until import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -25,9 +26,7 @@ def test_the_first_start_shows_its_secrets_once_and_feeds_the_samples(make_serve
     server.start()
     token = (server.folder / "data" / "api.token").read_text().strip()
     assert (server.folder / "data" / "api.token").stat().st_mode & 0o777 == 0o600
-    deadline = time.monotonic() + 30
-    while "sample documents" not in server.tail(10_000) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    until(lambda: "sample documents" in server.tail(10_000))
     shown = server.tail(10_000)
     assert token in shown
     assert re.search(r"login\s+admin / \S+", shown)
