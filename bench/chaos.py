@@ -120,13 +120,11 @@ def submit(
         tag = f"job{number:04d}"
         paragraphs = chance.choice([3, 20, 20, 200, 1500])
         slow = chance.random() < 0.3
-        plugin, params = (
-            ("slow_ingest", {"seconds": chance.uniform(0.2, 2)}) if slow else ("slow_ingest", {"seconds": 0.01})
-        )
+        params = {"seconds": chance.uniform(0.2, 2) if slow else 0.01, "helper": slow and chance.random() < 0.5}
         name = f"{tag}.txt"
         while True:
             try:
-                job = server.upload(collection, name, text(tag, paragraphs), plugin, params)
+                job = server.upload(collection, name, text(tag, paragraphs), "slow_ingest", params)
                 break
             except (OSError, RuntimeError, ValueError):
                 # Not acknowledged: it may or may not have been taken. A new name tells the two apart.

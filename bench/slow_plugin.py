@@ -27,13 +27,18 @@ class SlowIngest(IngestPlugin):
         return {
             "seconds": {"type": "number", "default": 1.0, "description": "how long the conversion takes"},
             "steps": {"type": "integer", "default": 4, "description": "in how many steps it reports"},
+            "helper": {"type": "boolean", "default": False, "description": "whether a program helps it meanwhile"},
         }
 
     def ingest(self, file_path: str, **kwargs: Any) -> Iterator[Chunk]:
         steps = kwargs["steps"]
+        helper = subprocess.Popen(["/bin/sleep", "3600"]) if kwargs["helper"] else None
         for step in range(steps):
             self.report_progress(kwargs, step, steps, f"Step {step + 1} of {steps}")
             time.sleep(kwargs["seconds"] / steps)
+        if helper:
+            helper.kill()
+            helper.wait()
         for paragraph in Path(file_path).read_text().split("\n\n"):
             if paragraph.strip():
                 yield {"text": paragraph, "metadata": {"source": "slow"}}

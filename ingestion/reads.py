@@ -113,19 +113,31 @@ def jobs_page(
     page = rows(
         collection_id, status=status, sort_by=sort_by, descending=descending, limit=limit, offset=offset
     )  # fmt: skip
-    pending = {row.id for row in page if row.status == FileStatus.PENDING}
-    places = queue_positions(pending) if pending else {}
+    places = queue_positions([row for row in page if row.status == FileStatus.PENDING])
     return [job_object(row, places.get(row.id)) for row in page]
 
 
-def queue_positions(pending: set[int]) -> dict[int, int]:
-    """Where these pending jobs stand in the queue of all owners; those far back are left out."""
+def queue_positions(pending: list[JobRow]) -> dict[int, int]:
+    """Where these pending jobs stand in the queue of all owners, by id; those far back are left out.
+
+    Neighbours on a page are mostly neighbours in the queue: so the first of them is counted from the queue's start,
+    and the others from there.
+    """
     table = FileRegistry._meta.db_table
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT id FROM {table} WHERE status = 'pending' ORDER BY priority DESC, id LIMIT {LOOKAHEAD}"  # noqa: S608
-        )
-        return {pk: place for place, (pk,) in enumerate(cursor.fetchall(), start=1) if pk in pending}
+    places: dict[int, int] = {}
+    for priority in {row.priority for row in pending}:
+        wanted = sorted(row.id for row in pending if row.priority == priority)
+        first = _position(priority, wanted[0])
+        if first is None:
+            continue
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT id FROM {table} WHERE status = 'pending' AND priority = %s AND id BETWEEN %s AND %s "  # noqa: S608
+                f"ORDER BY id LIMIT {LOOKAHEAD - first + 1}",
+                [priority, wanted[0], wanted[-1]],
+            )
+            places |= {pk: place for place, (pk,) in enumerate(cursor.fetchall(), first)}
+    return places
 
 
 # -- The summary ------------------------------------------------------------------------------------

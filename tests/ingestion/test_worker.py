@@ -178,6 +178,25 @@ def test_a_retry_with_other_parameters_starts_from_the_source_again(remote, vend
     assert Chunk.objects.count() == 3
 
 
+def test_chunks_of_two_conversions_never_meet_in_one_document(remote, vendor):
+    """A plugin need not do the same twice: a page in the web may have changed meanwhile."""
+    vendor.fail("slow", times=6)
+    vendor.standing = Fault("status", status=400)
+    job = work(submit(remote, paragraphs(800, "old")))
+    assert Document.objects.unfinished().get(file_id=job.pk).chunk_count > 0
+
+    vendor.standing = None
+    for spool in storage.work_folder(job.storage_key).iterdir():
+        spool.unlink()
+    (storage.root() / job.file_path).write_text(paragraphs(700, "new"))
+    services.retry(job)
+    job = work(job)
+
+    document = Document.objects.published().get(file_id=job.pk)
+    assert [chunk.text for chunk in document.chunks.order_by("position")] == paragraphs(700, "new").split("\n\n")
+    assert job.document_count == 700
+
+
 @pytest.mark.parametrize("verb", ["cancel", "delete"])
 def test_an_embedding_request_that_hangs_is_abandoned_when_the_job_is_taken_away(remote, vendor, verb):
     vendor.standing = Fault("hang")

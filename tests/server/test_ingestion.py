@@ -2,6 +2,7 @@
 
 import sqlite3
 
+import psutil
 import pytest
 
 from tests.support.until import until
@@ -34,6 +35,11 @@ def stored_chunks(server, job):
 def found(server, collection, text):
     body = {"query_text": text, "top_k": 50, "threshold": -1}
     return server.expect("POST", f"/collections/{collection}/query", body)["results"]
+
+
+def grandchildren(server):
+    """What the plugin ``bad_ingest`` has started, by pid."""
+    return {child.pid for child in server.processes() if "time.sleep(3600)" in " ".join(child.cmdline())}
 
 
 def test_an_uploaded_text_is_found_with_its_source(server, collection):
@@ -97,9 +103,23 @@ def test_cancelling_a_conversion_that_never_returns_stops_it_within_a_second(ser
     assert answer["status"] == "cancelled"
     until(lambda: before - {process.pid for process in server.processes()}, seconds=1.5)
     assert server.job(collection, job)["status"] == "cancelled"
-    until(lambda: not [p for p in server.processes() if "time.sleep(3600)" in " ".join(p.cmdline())], seconds=5)
+    until(lambda: not grandchildren(server), seconds=5)
     good = server.upload(collection, "good.txt", b"The worker is free again.")
     assert server.wait(collection, good)["status"] == "completed"
+
+
+def test_what_a_plugin_started_ends_with_the_worker_that_was_killed(server, collection):
+    job = server.upload(collection, "child.txt", b"x", "bad_ingest", {"way": "child"})
+    server.wait(collection, job, lambda state: state["progress"]["message"] == "About to child")
+    until(lambda: grandchildren(server))
+    orphans = grandchildren(server)
+    [worker] = rows(server, "SELECT w.pid FROM ingestion_fileregistry j JOIN ingestion_worker w ON w.id = j.worker_id "
+                            "WHERE j.id = ?", job)[0]  # fmt: skip
+    psutil.Process(worker).kill()
+    until(lambda: not orphans & grandchildren(server))
+    until(lambda: server.job(collection, job)["attempt"] > 1)
+    server.expect("POST", f"/collections/{collection}/ingestion-jobs/{job}/cancel")
+    until(lambda: not grandchildren(server))
 
 
 def test_nothing_of_a_cancelled_job_is_found_and_its_rows_go(server, collection):
