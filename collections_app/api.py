@@ -13,7 +13,14 @@ from rest_framework.serializers import Serializer
 from collections_app import query, services
 from collections_app.embeddings import embeddings_config
 from collections_app.endpoint import Endpoint, checked
-from collections_app.errors import CollectionError, InvalidDocument, InvalidVisibility, NameTaken, SecretUnreadable
+from collections_app.errors import (
+    CollectionError,
+    CollectionGone,
+    InvalidDocument,
+    InvalidVisibility,
+    NameTaken,
+    SecretUnreadable,
+)
 from collections_app.http_errors import invalid
 from collections_app.models import Collection, Visibility
 from collections_app.serializers import (
@@ -28,6 +35,7 @@ from plugins.base import PluginError
 
 DOMAIN_ERRORS: dict[type[Exception], int] = {
     NameTaken: status.HTTP_409_CONFLICT,
+    CollectionGone: status.HTTP_404_NOT_FOUND,
     SecretUnreadable: status.HTTP_500_INTERNAL_SERVER_ERROR,
     PluginError: status.HTTP_400_BAD_REQUEST,  # all other errors of collections and vendors, with their hints
     query.UnknownQueryPlugin: status.HTTP_404_NOT_FOUND,

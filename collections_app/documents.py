@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
 from collections_app.embeddings import embedder_for
-from collections_app.errors import DocumentLost, InvalidDocument
+from collections_app.errors import CollectionGone, DocumentLost, InvalidDocument
 from collections_app.models import Chunk, Collection, Document, DocumentQuerySet
 from collections_app.storing import check_dimension, store_batch
 
@@ -99,6 +99,7 @@ def add_documents(collection: Collection, documents: Sequence[Any]) -> int:
     Not to be called inside a transaction: embedding may take minutes.
 
     :raises InvalidDocument: naming the item; then nothing is added
+    :raises CollectionGone: it was deleted meanwhile
     :raises VendorError, SecretUnreadable, InvalidEmbeddings: from embedding; then nothing is added
     """
     chunks = [_checked(index, document) for index, document in enumerate(documents)]
@@ -108,18 +109,27 @@ def add_documents(collection: Collection, documents: Sequence[Any]) -> int:
         return 0
     vectors = embedder_for(collection).embed([chunk["text"] for chunk in chunks])
     check_dimension(collection, vectors.shape[1])
-    document = Document.objects.create(collection=collection)
+    document = Document(collection=collection)
     try:
+        document.save(force_insert=True)
         for start in range(0, len(chunks), STORED_AT_ONCE):
             stop = start + STORED_AT_ONCE
             with transaction.atomic():
                 store_batch(document, start, chunks[start:stop], vectors[start:stop])
                 if stop >= len(chunks):
                     publish(document)
-    except BaseException:
+    except BaseException as error:
         withdraw_run(document.run_id)
+        if isinstance(error, IntegrityError | DocumentLost):
+            require_live(collection)
         raise
     return len(chunks)
+
+
+def require_live(collection: Collection) -> None:
+    """:raises CollectionGone: it is no longer live"""
+    if not Collection.objects.live().filter(pk=collection.pk).exists():
+        raise CollectionGone(collection.pk)
 
 
 def _checked(index: int, document: object) -> dict[str, Any]:

@@ -18,6 +18,13 @@ class NameTaken(CollectionError):
         )
 
 
+class CollectionGone(CollectionError):
+    """The collection was deleted while somebody added to it (404 on the wire)."""
+
+    def __init__(self, collection_id: int) -> None:
+        super().__init__("collection_gone", f"Collection {collection_id} was deleted meanwhile.")
+
+
 class InvalidName(CollectionError):
     def __init__(self, message: str) -> None:
         super().__init__("invalid_name", message, hint="Names have 1 to 255 characters.")

@@ -39,7 +39,7 @@ class CollectionChangesSerializer(serializers.Serializer[Any]):
 class CollectionsWantedSerializer(serializers.Serializer[Any]):
     """The query of the list."""
 
-    skip = IntegerField(min_value=0, default=0)
+    skip = IntegerField(min_value=0, max_value=2**62, default=0)
     limit = IntegerField(min_value=1, max_value=1000, default=100)
     owner = TextField(default="")
     visibility = TextField(default="")

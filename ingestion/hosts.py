@@ -1,12 +1,17 @@
 """The plugin host of this process: one warm child, replaced when it was killed, crashed, has grown or aged."""
 
+import logging
 import random
+import shutil
 from pathlib import Path
 
 from django.conf import settings
 
 from collections_app import catalogue
+from plugins import process
 from plugins.host_client import HostProcess, HostSettings
+
+logger = logging.getLogger("kb.worker")
 
 _host: HostProcess | None = None
 _successor: HostProcess | None = None  # warming up, while the host before it still does the work
@@ -19,7 +24,10 @@ def current() -> HostProcess:
         _successor.kill()
         _successor = None
     if _host is not None and _host.aged and _successor is None:
-        _successor = HostProcess.start(host_settings())
+        try:
+            _successor = HostProcess.start(host_settings())
+        except OSError as error:
+            logger.warning("A fresh plugin host could not be started, so the old one works on (%s)", error)
     if _host is not None and (_host.needs_replacement or (_successor is not None and _successor.warm)):
         _host.kill()
         _host, _successor = _successor, None
@@ -43,6 +51,13 @@ def host_settings() -> HostSettings:
 def scratch() -> Path:
     """Where hosts keep temporary files; emptied at each start of the server."""
     return Path(settings.KB_RUN_DIR) / "hosts"
+
+
+def sweep_scratch() -> None:
+    """Remove temporary files whose host died with its worker: their folders name the worker's pid."""
+    for path in scratch().glob("host-*-*"):
+        if process.started_at(int(path.name.split("-")[1])) is None:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def discard() -> None:

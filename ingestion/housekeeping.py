@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from collections_app import services as collections
 from collections_app.models import Collection, Document
-from ingestion import storage
+from ingestion import hosts, storage
 from ingestion.models import LIVE, FileRegistry, FileStatus, JobCount
 
 logger = logging.getLogger("kb.housekeeping")
@@ -75,6 +75,8 @@ def sweep_shelf() -> bool:
     """Folders of files that no row owns, and scratch space that nobody will need: one shelf of 256 a round."""
     global _shelf
     _shelf = (_shelf + 1) % SHELVES
+    if _shelf % 16 == 0:
+        hosts.sweep_scratch()
     if _shelf == 0:
         storage.sweep_incoming()
     keys = storage.keys_in(_shelf)

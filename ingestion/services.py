@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
 from collections_app import catalogue
@@ -45,6 +45,13 @@ class InvalidParameters(Exception):
 
 class WrongState(Exception):
     """The job is not in a status that allows this. The message is meant for people."""
+
+
+class JobGone(WrongState):
+    """The job's row was deleted while somebody else wanted something of it."""
+
+    def __init__(self, job: FileRegistry) -> None:
+        super().__init__(f"Job {job.pk} was deleted meanwhile.")
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,7 @@ def submit(
 
     :param upload: the received bytes; or *name* and *url* for a source that a worker fetches
     :raises UnknownPlugin, InvalidParameters, storage.NoSpace:
+    :raises CollectionGone: it was deleted meanwhile
     """
     clean = check_parameters(plugin(plugin_name), params)
     if storage.free_mb() < settings.KB_MIN_FREE_MB:
@@ -118,9 +126,11 @@ def submit(
             job.save(force_insert=True)
             JobEvent.write(job, EventKind.SUBMITTED, f"Submitted for {plugin_name}")
             queue.ring_on_commit()
-    except BaseException:
+    except BaseException as error:
         if upload:
             storage.remove(upload.key)
+        if isinstance(error, IntegrityError):
+            collections.require_live(collection)
         raise
     return job
 
@@ -142,7 +152,7 @@ def retry(job: FileRegistry, overrides: Mapping[str, Any] | None = None, by: str
         if not job.retry(params, by):
             raise WrongState(f"Only failed jobs can be retried; this one is {status_now(job)}.")
         queue.ring_on_commit()
-    job.refresh_from_db()
+        job.refresh_from_db()
     return job
 
 
@@ -155,22 +165,24 @@ def cancel(job: FileRegistry, by: str = "") -> FileRegistry:
         if not job.cancel(by):
             raise WrongState(f"Only pending or processing jobs can be cancelled; this one is {status_now(job)}.")
         collections.withdraw_file(job.pk)
+        job.refresh_from_db()
     if job.storage_key:
         storage.clear_work(job.storage_key)
-    job.refresh_from_db()
     return job
 
 
 def delete(job: FileRegistry, *, hard: bool = True, by: str = "") -> Deletion:
-    """Remove a file with everything made from it; *hard* removes the row too. A running job is stopped by its fence."""
+    """Remove a file with everything made from it; *hard* removes the row too. A running job is stopped by its fence.
+
+    :raises JobGone: somebody else was first
+    """
     with transaction.atomic():
         job.delete_softly(by)
         chunks = collections.withdraw_file(job.pk)
-        if hard:
-            FileRegistry.objects.filter(pk=job.pk).delete()
+        rows = FileRegistry.objects.filter(pk=job.pk)
+        if not (rows.delete()[0] if hard else rows.exists()):
+            raise JobGone(job)
     files = storage.remove(job.storage_key) if job.storage_key else []
-    if not hard:
-        job.refresh_from_db()
     return Deletion(chunks, files)
 
 
@@ -208,8 +220,14 @@ def set_status(job: FileRegistry, status: str, by: str = "") -> FileRegistry:
 
 
 def status_now(job: FileRegistry) -> str:
-    """The status in the database, for a job whose move was refused because another hand was first."""
-    return FileRegistry.objects.filter(pk=job.pk).values_list("status", flat=True).first() or "deleted"
+    """The status in the database, for a job whose move was refused because another hand was first.
+
+    :raises JobGone:
+    """
+    status = FileRegistry.objects.filter(pk=job.pk).values_list("status", flat=True).first()
+    if status is None:
+        raise JobGone(job)
+    return status
 
 
 def without_credentials(address: str) -> str:

@@ -208,7 +208,9 @@ def is_no_space(error: OSError) -> bool:
 def remove(key: str) -> list[str]:
     """Delete the file's folder; returns the names that were in it, as paths inside the storage."""
     target = folder(key)
-    removed = sorted(str(path.relative_to(root())) for path in target.rglob("*") if path.is_file())
+    # os.walk passes over what another request removes at the same time
+    names = [Path(base) / name for base, _, files in os.walk(target) for name in files]
+    removed = sorted(str(path.relative_to(root())) for path in names)
     shutil.rmtree(target, ignore_errors=True)
     return removed
 

@@ -138,7 +138,7 @@ class HostProcess:
         self._worn = False
         self._warm = False
         self._closed = False
-        self._oom_kills = _oom_kills()
+        self._oom_kills = 0
         self._selector = selectors.DefaultSelector()
         for handle in (reports, self._output_handle):
             os.set_blocking(handle, False)
@@ -157,8 +157,12 @@ class HostProcess:
         """
         if settings.work_dir:
             settings.work_dir.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix="host-", dir=settings.work_dir))
-        read_end, write_end = os.pipe()
+        scratch = Path(tempfile.mkdtemp(prefix=f"host-{os.getpid()}-", dir=settings.work_dir))
+        try:
+            read_end, write_end = os.pipe()
+        except OSError:
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise
         arguments = [settings.python, "-P", "-X", "faulthandler", "-m", "plugins.host"]
         arguments += ["--report", str(write_end), "--parent", str(os.getpid())]
         arguments += ["--memory-mb", str(settings.memory_mb), "--cpu-seconds", str(settings.cpu_seconds)]
@@ -197,6 +201,7 @@ class HostProcess:
         :raises HostDied: ``plugin_crashed``, ``out_of_memory`` or ``cpu_limit``
         """
         self.runs += 1
+        self._oom_kills = _oom_kills()  # of the whole machine, so only those during the run tell anything
         ended = False
         try:
             command = {"command": "run", "modules": list(self.settings.modules)}

@@ -20,6 +20,7 @@ class IngestionEndpoint(Endpoint):
     domain_errors: ClassVar[Mapping[type[Exception], int]] = {
         services.UnknownPlugin: status.HTTP_404_NOT_FOUND,
         services.WrongPluginKind: status.HTTP_400_BAD_REQUEST,
+        services.JobGone: status.HTTP_404_NOT_FOUND,
         services.WrongState: status.HTTP_400_BAD_REQUEST,
         NoSpace: status.HTTP_507_INSUFFICIENT_STORAGE,
         UploadTooLarge: status.HTTP_413_REQUEST_ENTITY_TOO_LARGE,

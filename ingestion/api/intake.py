@@ -107,15 +107,17 @@ def uploaded(request: Request) -> dict[str, Any]:
     :raises TooLarge: the file passed the limit although the request did not announce it
     :raises Invalid: naming what is missing
     """
-    data: Any = request.data
-    files = request.FILES
+    fields, files = request.POST, request.FILES
     if getattr(request._request, "upload_too_large", False):
         raise TooLarge(f"The file is larger than {settings.KB_MAX_UPLOAD_MB} MB, which is the most this server takes.")
     form = {
         "file": files.get("file") if files else None,
-        "plugin_name": data.get("plugin_name"),
-        "plugin_params": data.get("plugin_params") or "{}",
+        "plugin_name": fields.get("plugin_name"),
+        "plugin_params": fields.get("plugin_params") or "{}",
     }
+    for name in ("plugin_name", "plugin_params"):
+        if name in files:
+            raise invalid("body", name, "string_type", f"{name} must be text, not a file.")
     missing = [name for name in ("file", "plugin_name") if not form[name]]
     if missing:
         raise Invalid([_missing(name) for name in missing])

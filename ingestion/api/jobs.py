@@ -98,7 +98,10 @@ class JobViewSet(IngestionEndpoint):
     def cancel(self, request: Request, collection_id: int, job_id: int) -> Response:
         """Stop a job that waits or runs. Nothing of it is found from now on."""
         services.cancel(find_job(collection_id, job_id), by=actor(request))
-        return Response(reads.job(collection_id, job_id))
+        job = reads.job(collection_id, job_id)
+        if job is None:  # deleted meanwhile
+            raise no_job(collection_id, job_id)
+        return Response(job)
 
     def summary(self, request: Request, collection_id: int) -> Response:
         """How the collection's jobs stand: counts, latest failures, and the one that runs longest."""

@@ -5,8 +5,8 @@ from django.db import transaction
 
 from collections_app import crypto, services
 from collections_app.embeddings import base, embedder_for
-from collections_app.errors import DocumentLost, InvalidDocument, InvalidEmbeddings, SecretUnreadable
-from collections_app.models import Chunk, Document
+from collections_app.errors import CollectionGone, DocumentLost, InvalidDocument, InvalidEmbeddings, SecretUnreadable
+from collections_app.models import Chunk, Collection, Document
 from tests.collections_app.factories import fill, make_collection, passages, unit_rows
 
 pytestmark = pytest.mark.django_db
@@ -227,3 +227,12 @@ def test_a_collection_without_usable_settings_says_so():
     with pytest.raises(InvalidEmbeddings) as caught:
         embedder_for(make_collection(embedding_vendor="", embedding_model=""))
     assert caught.value.code == "unknown_vendor"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_documents_for_a_collection_that_was_deleted_meanwhile_are_refused():
+    collection = make_collection()
+    Collection.objects.filter(pk=collection.pk).delete()
+    with pytest.raises(CollectionGone):
+        services.add_documents(collection, [{"text": "late"}])
+    assert not Document.objects.exists()

@@ -1,14 +1,19 @@
 """Uploads (contract, 6.1): order of checks, hostile names, limits, and what lies on the disk afterwards."""
 
+import io
 import json
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 
-from ingestion import storage
+from collections_app.errors import CollectionGone
+from collections_app.models import Collection
+from ingestion import services, storage
 from ingestion.models import FileRegistry, FileStatus, JobEvent
 from tests.http.shapes import RECEIPT, has_shape, is_error, is_invalid
+from tests.ingestion.factories import make_collection
 
 pytestmark = pytest.mark.django_db
 
@@ -398,3 +403,21 @@ def test_unknown_collections_and_plugins_are_404(api, collection, path):
 
 def test_a_source_needs_a_plugin(api, collection):
     is_invalid(api.send("POST", f"/collections/{collection.pk}/ingest-base", {}), "body", "plugin_name")
+
+
+@pytest.mark.parametrize("field", ["plugin_name", "plugin_params"])
+def test_a_field_sent_as_a_file_is_refused_by_its_name(api, collection, field):
+    answer = api.upload(collection.pk, **{field: SimpleUploadedFile("p.json", b"{}")})
+    is_invalid(answer, "body", field)
+    assert "Upload(" not in answer.content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_upload_whose_collection_is_deleted_meanwhile_keeps_nothing(api):
+    """The row goes between the look at the collection and the insert."""
+    collection = make_collection("short lived")
+    upload = storage.receive(io.BytesIO(b"text"), "notes.txt")
+    Collection.objects.filter(pk=collection.pk).delete()
+    with pytest.raises(CollectionGone):
+        services.submit(collection, "simple_ingest", {}, upload=upload)
+    assert not storage.folder(upload.key).exists()

@@ -1,5 +1,8 @@
 """The hosts of a worker process, one after the other, without a moment in which none is warm."""
 
+import os
+import subprocess
+
 import pytest
 
 from collections_app import catalogue
@@ -47,3 +50,25 @@ def test_a_successor_that_died_is_replaced():
     hosts._successor.kill()
     assert hosts.current() is first
     until(lambda: hosts.current() is not first)
+
+
+def test_a_successor_that_cannot_be_started_leaves_the_work_to_the_old_host(settings, tmp_path):
+    first = hosts.current()
+    first.runs = first.settings.max_runs
+    settings.KB_RUN_DIR = tmp_path / "full"
+    settings.KB_RUN_DIR.mkdir()
+    hosts.scratch().write_text("no folder")  # stands for every OSError: no space, no handle, no process
+    assert hosts.current() is first
+    assert first.alive
+
+
+def test_temporary_files_go_when_the_worker_of_their_host_is_dead():
+    with subprocess.Popen(["/bin/true"]) as dead:
+        dead.wait()
+    mine, orphaned = (hosts.scratch() / f"host-{pid}-x" for pid in (os.getpid(), dead.pid))
+    for folder in (mine, orphaned):
+        folder.mkdir(parents=True)
+        (folder / "page.png").write_text("x")
+    hosts.sweep_scratch()
+    assert mine.exists()
+    assert not orphaned.exists()

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from plugins import host_client
 from plugins.base import PluginError
 from plugins.host_client import Done, HostDied, Progress, Stats, Warned
 from plugins.spool import read_spool, spool_summary
@@ -226,6 +227,19 @@ def test_a_host_that_keeps_memory_wants_to_be_replaced(start_host, request_for):
     assert not host.needs_replacement
     outcome(host, request_for("leaks", run="2"))
     assert host.needs_replacement
+
+
+def test_memory_that_ran_out_before_the_run_explains_nothing(start_host, request_for, monkeypatch):
+    """The kernel counts for the whole machine, and a host may have waited for days."""
+    host = start_host()
+    monkeypatch.setattr(host_client, "_oom_kills", lambda: 7)  # what the counter of a real kernel may say
+    run = host.run(request_for("hangs"))
+    next(report for report in run if isinstance(report, Stats))
+    os.kill(host.pid, signal.SIGKILL)
+    with pytest.raises(HostDied) as caught:
+        list(run)
+    assert caught.value.code == "plugin_crashed"
+    assert caught.value.transient
 
 
 def test_a_spool_that_grows_too_large_is_refused(start_host, request_for, tmp_path):

@@ -1,6 +1,8 @@
 """A running server and what people do with it: feed it, watch it, break it, cancel, retry."""
 
 import sqlite3
+import threading
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -39,7 +41,12 @@ def found(server, collection, text):
 
 def grandchildren(server):
     """What the plugin ``bad_ingest`` has started, by pid."""
-    return {child.pid for child in server.processes() if "time.sleep(3600)" in " ".join(child.cmdline())}
+    found = set()
+    for process in server.processes():
+        with suppress(psutil.Error):  # it may just have ended
+            if "time.sleep(3600)" in " ".join(process.cmdline()):
+                found.add(process.pid)
+    return found
 
 
 def test_an_uploaded_text_is_found_with_its_source(server, collection):
@@ -141,6 +148,35 @@ def test_a_deleted_file_is_not_found_any_more_though_it_was_running(server, coll
     assert answer["status"] == "deleted"
     assert found(server, collection, "lion") == []
     until(lambda: stored_chunks(server, job) == 0)
+
+
+HARD, SOFT = ("DELETE", "{job}"), ("DELETE", "{job}?hard=false")
+PENDING, CANCELLED, DELETED = (("PUT", f"status={status}") for status in ("pending", "cancelled", "deleted"))
+
+
+@pytest.mark.parametrize(
+    "requests", [(HARD, HARD, HARD), (HARD, SOFT, SOFT), (HARD, DELETED, DELETED), (PENDING, CANCELLED, HARD)]
+)
+def test_a_double_click_gets_an_answer_and_no_error(server, collection, requests):
+    def send(method, what):
+        barrier.wait()
+        path = f"collections/{collection}/files/{what}" if method == "DELETE" else f"files/{{job}}/status?{what}"
+        if method == "PUT":
+            path = f"collections/{path}"
+        answers.append(server.call(method, "/" + path.format(job=job)))
+
+    for _ in range(12):
+        job = server.upload(collection, "twice.txt", b"a few words")
+        server.wait(collection, job)
+        barrier, answers = threading.Barrier(len(requests)), []
+        threads = [threading.Thread(target=send, args=request) for request in requests]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert {status for status, _ in answers} <= {200, 400, 404}, answers
+        assert len(answers) == len(requests)
+        assert found(server, collection, "words") == []
 
 
 def test_a_deleted_collection_stops_its_jobs_and_leaves_nothing(server, collection):
