@@ -113,15 +113,15 @@ def test_a_killed_server_leaves_no_process_and_its_jobs_go_on(make_server):
 
 
 def test_a_drain_lets_a_short_job_finish_and_gives_a_long_one_back(make_server):
-    server = make_server(KB_DRAIN_SECONDS=3)
+    server = make_server(KB_DRAIN_SECONDS=8)
     server.start()
     collection = server.create_collection("drain")
     short = server.upload(collection, "short.txt", b"one", "slow_ingest", {"seconds": 1.5})
     long = server.upload(collection, "long.txt", b"one", "slow_ingest", {"seconds": 60})
     waiting = server.upload(collection, "waiting.txt", b"one", "slow_ingest", {"seconds": 0})
     for job in (short, long):
-        server.wait(collection, job, lambda state: state["status"] == "processing")
-    assert server.stop() < 12
+        server.wait(collection, job, lambda state: state["progress"]["message"].startswith("Step"))
+    assert 8 <= server.stop() < 17
     assert gone(server)
     server.environment["MAX_CONCURRENT_INGESTION_TASKS"] = "2"
     server.start()
