@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from django.db import transaction
+from django.db import OperationalError, transaction
 
 from bench import _setup
 from collections_app import services
@@ -73,7 +73,7 @@ def wait_for_lock() -> None:
                 try:
                     cursor.execute("BEGIN IMMEDIATE")
                     break
-                except Exception:
+                except OperationalError:
                     time.sleep(0.0005)
             waits.append(time.perf_counter() - began)
             cursor.execute("ROLLBACK")
