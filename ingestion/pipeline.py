@@ -20,7 +20,7 @@ from django.db import OperationalError, transaction
 from collections_app import catalogue, links
 from collections_app import services as collections
 from collections_app.crypto import decrypt
-from collections_app.embeddings import breaker
+from collections_app.embeddings import breaker, endpoints
 from collections_app.embeddings.base import Abandoned, Embedder, VendorError
 from collections_app.models import Collection, Document
 from ingestion import hosts, queue, storage
@@ -31,6 +31,7 @@ from ingestion.watch import TAKEN_AWAY, Stopped, Watch
 from plugins.base import Chunk, PluginError
 from plugins.catalogue import PluginInfo
 from plugins.host_client import Done, Progress, RunRequest, Stats, Warned
+from plugins.kept import FOLDER
 from plugins.spool import Summary, read_spool, spool_summary
 
 CONVERTED = 30.0  # overall percentage at which the conversion is done; the rest is embedding and storing
@@ -50,9 +51,12 @@ class Run:
     timings: list[dict[str, Any]] = field(default_factory=list)
 
     @property
+    def folder(self) -> Path:
+        return storage.folder(self.job.storage_key or f"{self.job.pk:032x}")  # rows from before tracking have no key
+
+    @property
     def spool_path(self) -> Path:
-        key = self.job.storage_key or f"{self.job.pk:032x}"  # rows from before tracking have no key
-        return storage.folder(key) / storage.WORK / "spool.jsonl"
+        return self.folder / storage.WORK / "spool.jsonl"
 
     def timed(self, stage: str, began: float, message: str) -> None:
         """Record a stage of ``processing_stats.stage_timings``; *began* is ``time.monotonic()``."""
@@ -135,9 +139,12 @@ def request(this: Run, info: PluginInfo, key: str) -> RunRequest:
         "original_filename": job.original_filename,
         "collection_owner": this.collection.owner,
         "collection_name": this.collection.name,
+        "content_hash": job.content_hash,
+        "kept_folder": str(this.folder / FOLDER),
     }
-    if "openai_api_key" in info.parameters and this.collection.embedding_vendor == "openai":
+    if info.takes_api_key and this.collection.embedding_vendor == "openai":
         context["openai_api_key"] = decrypt(this.collection.embedding_api_key)
+        context["openai_base_url"] = endpoints.base_url("openai", this.collection.embedding_endpoint)
     path = storage.root() / job.file_path if job.file_path else this.spool_path.parent
     if job.file_path and not path.exists():
         raise PluginError("file_missing", "The uploaded file is no longer on the server.", hint="Upload it again.")

@@ -50,6 +50,7 @@ class IngestPlugin(abc.ABC):
     * ``supported_file_types``: extensions without dot, such as ``{"txt", "md"}``; empty means any
     * ``supports_progress``: True when :meth:`ingest` calls :meth:`report_progress`
     * ``progress_unit``: what its progress counts: ``stage`` (default), ``url`` or ``video``
+    * ``takes_api_key``: True when it may call the collection's own vendor; see :meth:`ingest`
     """
 
     name: ClassVar[str] = ""
@@ -58,14 +59,18 @@ class IngestPlugin(abc.ABC):
     supported_file_types: ClassVar[Iterable[str]] = frozenset()
     supports_progress: bool = False
     progress_unit: ClassVar[str] = "stage"
+    takes_api_key: ClassVar[bool] = False
 
     @abc.abstractmethod
     def ingest(self, file_path: str, **kwargs: Any) -> Iterable[Chunk]:
         """Return or yield the chunks of *file_path*, in reading order.
 
         *kwargs* holds the declared parameters, and of the host: ``file_url``, ``original_filename``,
-        ``collection_owner``, ``collection_name``, ``progress_callback(current, total, message)`` and
-        ``stats_callback(stats)``. ``openai_api_key`` comes only to plugins that declare that parameter.
+        ``content_hash`` (SHA-256 of the bytes, empty without a file), ``kept_folder`` (see ``plugins.kept``),
+        ``collection_owner``, ``collection_name``, ``progress_callback(current, total, message)``,
+        ``stats_callback(stats)`` and ``warning_callback(message, data)``. In collections whose vendor is openai,
+        plugins with ``takes_api_key`` (or a parameter of that name) get ``openai_api_key``, and with it
+        ``openai_base_url``, such as ``https://api.openai.com/v1``.
 
         :raises PluginError: with a code, a sentence and a hint
         """
@@ -79,6 +84,12 @@ class IngestPlugin(abc.ABC):
         callback: Callable[[int, int, str], None] | None = kwargs.get("progress_callback")
         if callback:
             callback(current, total, message)
+
+    def warn(self, kwargs: Mapping[str, Any], message: str, data: Mapping[str, Any] | None = None) -> None:
+        """Write *message* into the job's diary: the job goes on, but somebody should know."""
+        callback: Callable[[str, Any], None] | None = kwargs.get("warning_callback")
+        if callback:
+            callback(message, data)
 
     def report_stats(self, kwargs: Mapping[str, Any], stats: Mapping[str, Any]) -> None:
         """Merge *stats* into the job's ``processing_stats``."""

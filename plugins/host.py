@@ -204,8 +204,8 @@ class Host:
         unit = str(getattr(plugin, "progress_unit", "") or "stage")
         known = {**command.get("context", {}), **command.get("params", {})}
         known.pop("file_path", None)  # given by position
-        if "openai_api_key" not in plugin.get_parameters():
-            known.pop("openai_api_key", None)
+        if not getattr(plugin, "takes_api_key", False) and registry.KEY_PARAMETER not in plugin.get_parameters():
+            known.pop(registry.KEY_PARAMETER, None)
 
         def progress(current: Any = 0, total: Any = 0, message: Any = "", *_: Any, **__: Any) -> None:
             numbers = count(current), count(total)

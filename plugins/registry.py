@@ -15,6 +15,7 @@ import plugins
 from plugins.base import IngestPlugin, ParameterSpecs, PluginRegistry, QueryPlugin
 
 ENTRY_POINT_GROUP = "kb_server.plugins"
+KEY_PARAMETER = "openai_api_key"
 _BUILT_IN_ENDINGS = ("_ingest", "_query")
 
 
@@ -30,6 +31,7 @@ class PluginInfo:
     supports_progress: bool
     progress_unit: str
     module: str
+    takes_api_key: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ def describe(plugin: type[IngestPlugin], module: str) -> PluginInfo:
         supports_progress=bool(getattr(instance, "supports_progress", False)),
         progress_unit=str(getattr(instance, "progress_unit", "") or "stage"),
         module=module,
+        takes_api_key=bool(getattr(instance, "takes_api_key", False)) or KEY_PARAMETER in instance.get_parameters(),
     )
 
 

@@ -42,6 +42,15 @@ def _called_path(vendor: str, path: str) -> str:
     return path + CALLED_PATHS[vendor]
 
 
+def base_url(vendor: str, endpoint: str) -> str:
+    """Where the vendor's other calls are found, such as ``https://api.openai.com/v1``.
+
+    :raises ValueError: not an http or https address
+    """
+    parts = urlsplit(request_url(vendor, endpoint))
+    return urlunsplit((parts.scheme, parts.netloc, parts.path.rpartition("/")[0], "", ""))
+
+
 def same_endpoint(vendor: str, one: str, other: str) -> bool:
     return request_url(vendor, one) == request_url(vendor, other)
 
