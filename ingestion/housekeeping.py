@@ -82,7 +82,8 @@ def sweep_shelf() -> bool:
     keys = storage.keys_in(_shelf)
     rows = dict(FileRegistry.objects.filter(storage_key__in=keys).values_list("storage_key", "status"))
     for key in keys:
-        if key not in rows and storage.age(storage.folder(key)) > STRAY_SECONDS:
+        ownerless = key not in rows or rows[key] == FileStatus.DELETED
+        if ownerless and storage.age(storage.folder(key)) > STRAY_SECONDS:
             logger.info("Removed a folder that no job owns: %s", key)
             storage.remove(key)
         elif rows.get(key) not in LIVE and storage.age(storage.work_folder(key)) > UNFINISHED_KEPT.total_seconds():

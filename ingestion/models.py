@@ -121,6 +121,8 @@ class FileRegistry(models.Model):
     )
     storage_key = models.CharField(max_length=32, null=True, blank=True)  # noqa: DJ001  (unique where set)
     content_hash = models.CharField(max_length=64, blank=True, default="", db_default="")  # SHA-256 of the bytes
+    source_hash = models.CharField(max_length=64, blank=True, default="", db_default="")  # see ingestion.duplicates
+    replaces_duplicates = models.BooleanField(default=False, db_default=False)  # when it completes
     processing_started_at = models.DateTimeField(null=True, blank=True)
     processing_completed_at = models.DateTimeField(null=True, blank=True)
     progress_current = models.IntegerField(default=0, db_default=0)
@@ -182,6 +184,10 @@ class FileRegistry(models.Model):
             # Other orders of that page. These columns never change; updated_at does with every report, so it has none.
             models.Index(fields=["collection", "original_filename", "id"], name="job_by_name"),
             models.Index(fields=["collection", "file_size", "id"], name="job_by_size"),
+            # What is there already of the same source.
+            models.Index(
+                fields=["collection", "source_hash", "id"], condition=~Q(source_hash=""), name="job_by_source"
+            ),
             # The queue: what to claim next. Small, since few jobs are pending.
             models.Index(
                 fields=["-priority", "id", "owner", "not_before"],

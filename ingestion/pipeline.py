@@ -23,7 +23,7 @@ from collections_app.crypto import decrypt
 from collections_app.embeddings import breaker, endpoints
 from collections_app.embeddings.base import Abandoned, Embedder, VendorError
 from collections_app.models import Collection, Document
-from ingestion import hosts, queue, storage
+from ingestion import duplicates, hosts, queue, storage
 from ingestion.errors import Scrubber
 from ingestion.models import EventKind, FileRegistry, JobEvent, ProgressUnit
 from ingestion.services import source_key
@@ -96,6 +96,7 @@ def convert(this: Run, key: str) -> Summary:
     """Have the plugin host turn the source into chunks on the spool."""
     info = installed_plugin(this.job.plugin_name)
     this.spool_path.parent.mkdir(parents=True, exist_ok=True)
+    duplicates.inherit_kept(this.job, this.folder)
     began = time.monotonic()
     reporter = Reporter(this, info.progress_unit)
     grown = Growth(this.spool_path.with_name(this.spool_path.name + ".part"))
@@ -239,6 +240,7 @@ def store(this: Run, key: str, summary: Summary) -> None:
     if summary.chunks > embedder.batch_size:
         announce(this, done, summary.chunks)
     chunks = read_spool(this.spool_path, key, start=done)
+    retired: list[str] = []
     nothing_left: list[tuple[list[Chunk], np.ndarray | None]] = [([], None)] if done >= summary.chunks else []
     with closing(embedded(this, embedder, chunks)) as batches:
         for batch, vectors in chain(nothing_left, batches):
@@ -253,10 +255,13 @@ def store(this: Run, key: str, summary: Summary) -> None:
                     collections.store_batch(document, done, batch, vectors)
                 if last:
                     collections.publish(document)
+                    retired = duplicates.retire(this.job)
             done += len(batch)
             this.watch.progressed()
             if not last:
                 this.watch.check()
+    for folder in retired:
+        storage.remove(folder)
 
 
 def embedded(

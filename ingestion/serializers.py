@@ -6,7 +6,13 @@ from rest_framework import serializers
 
 from collections_app import catalogue
 from collections_app.fields import ChoiceField, FlagField, IntegerField, ObjectField, TextField
+from ingestion.duplicates import OnDuplicate
 from ingestion.filters import SORTS
+
+ON_DUPLICATE_HELP = (
+    "What to do when the collection has this source already: take it again (allow), answer with the job that it has "
+    "(skip), or put this one in its place as soon as it is complete (replace)."
+)
 
 
 class JobsWantedSerializer(serializers.Serializer[Any]):
@@ -49,6 +55,7 @@ class UploadSerializer(serializers.Serializer[Any]):
     file = serializers.FileField()
     plugin_name = TextField()
     plugin_params = TextField(required=False, initial="{}", style={"base_template": "textarea.html", "rows": 4})
+    on_duplicate = ChoiceField(OnDuplicate.values, required=False, help_text=ON_DUPLICATE_HELP)
 
     def get_fields(self) -> dict[str, Any]:
         return {**super().get_fields(), "plugin_name": ChoiceField(list(catalogue.current().ingest))}
@@ -58,6 +65,7 @@ class AddressesSerializer(serializers.Serializer[Any]):
     urls = serializers.ListField(child=TextField(max_length=2000), max_length=1000, initial=["https://example.org/"])
     plugin_name = TextField(default="url_ingest", initial="url_ingest")
     plugin_params = ObjectField(default=dict, initial=dict)
+    on_duplicate = ChoiceField(OnDuplicate.values, default=OnDuplicate.ALLOW, help_text=ON_DUPLICATE_HELP)
 
 
 class SourceSerializer(serializers.Serializer[Any]):
@@ -65,3 +73,4 @@ class SourceSerializer(serializers.Serializer[Any]):
 
     plugin_name = TextField()
     plugin_params = ObjectField(default=dict, initial=dict)
+    on_duplicate = ChoiceField(OnDuplicate.values, default=OnDuplicate.ALLOW, help_text=ON_DUPLICATE_HELP)

@@ -5,7 +5,7 @@ import json
 import logging
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,10 +16,13 @@ from django.db.models.functions import Now
 from collections_app import catalogue
 from collections_app import services as collections
 from collections_app.models import Collection
-from ingestion import queue, storage
+from ingestion import duplicates, queue, storage
+from ingestion.duplicates import DuplicateFound, OnDuplicate
 from ingestion.models import EventKind, FileRegistry, FileStatus, JobEvent
 from plugins import parameters
 from plugins.catalogue import PluginInfo, is_enabled
+
+__all__ = ["DuplicateFound", "OnDuplicate"]  # and all that is defined here
 
 logger = logging.getLogger("kb.jobs")
 
@@ -95,14 +98,22 @@ def submit(
     name: str = "",
     url: str = "",
     content_type: str | None = None,
+    on_duplicate: str = OnDuplicate.ALLOW,
+    remember: Callable[[FileRegistry], None] | None = None,
 ) -> FileRegistry:
     """Register a source for ingestion. When this returns, the job survives whatever happens next.
 
     :param upload: the received bytes; or *name* and *url* for a source that a worker fetches
+    :param on_duplicate: what to do when the collection has the same source already
+    :param remember: called with the job in the transaction that registers it
     :raises UnknownPlugin, InvalidParameters, storage.NoSpace:
+    :raises DuplicateFound: ``skip`` was asked for, and there is one
     :raises CollectionGone: it was deleted meanwhile
     """
     clean = check_parameters(plugin(plugin_name), params)
+    source_hash = duplicates.source_hash(upload.sha256 if upload else "", clean)
+    if on_duplicate == OnDuplicate.SKIP:
+        duplicates.refuse(collection, plugin_name, clean, source_hash)  # before the upload is kept
     if storage.free_mb() < settings.KB_MIN_FREE_MB:
         raise storage.NoSpace(storage.NO_SPACE)
     job = FileRegistry(
@@ -112,6 +123,8 @@ def submit(
         content_type=upload.content_type if upload else content_type,
         file_size=upload.size if upload else 0,
         content_hash=upload.sha256 if upload else "",
+        source_hash=source_hash,
+        replaces_duplicates=on_duplicate == OnDuplicate.REPLACE,
         storage_key=upload.key if upload else secrets.token_hex(16),
         file_url=url,
         plugin_name=plugin_name,
@@ -123,8 +136,13 @@ def submit(
         job.file_path = storage.keep(upload)
     try:
         with transaction.atomic():
+            if on_duplicate == OnDuplicate.SKIP:  # again, now that nobody else can come in between
+                Collection.objects.select_for_update().filter(pk=collection.pk).first()
+                duplicates.refuse(collection, plugin_name, clean, source_hash)
             job.save(force_insert=True)
             JobEvent.write(job, EventKind.SUBMITTED, f"Submitted for {plugin_name}")
+            if remember:
+                remember(job)
             queue.ring_on_commit()
     except BaseException as error:
         if upload:

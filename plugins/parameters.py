@@ -13,6 +13,7 @@ from typing import Any
 SIMPLIFIED = "SIMPLIFIED"
 # What remains settable in simplified mode besides required parameters and those without default.
 ALWAYS_SETTABLE = frozenset({"url", "urls", "video_url", "language", "top_k", "threshold"})
+ADDRESS_PARAMETERS = ("url", "urls", "video_url", "video_urls")
 NOTICE = "info"
 _OVERLAPS = (("chunk_size", "chunk_overlap"), ("child_chunk_size", "child_chunk_overlap"))
 
@@ -65,6 +66,16 @@ def validate(
     if not errors:
         errors = _settle_overlaps(clean, params)
     return clean, errors
+
+
+def addresses_in(params: Mapping[str, Any]) -> list[str]:
+    """The addresses that parameters of a fetching plugin name, in their order, without blanks around them."""
+    found: list[str] = []
+    for name in ADDRESS_PARAMETERS:
+        given = params.get(name)
+        words = given if isinstance(given, list | tuple) else str(given or "").split()
+        found += [word.strip() for word in words if isinstance(word, str) and word.strip()]
+    return found
 
 
 def is_notice(name: str, spec: Mapping[str, Any]) -> bool:

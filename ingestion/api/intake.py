@@ -20,14 +20,14 @@ from collections_app.http_errors import Invalid, TooLarge, invalid
 from collections_app.models import Collection
 from ingestion import services, storage
 from ingestion.api.base import BadRequest, IngestionEndpoint, invalid_parameters, live_collection
-from ingestion.models import FileRegistry
+from ingestion.models import LIVE, FileRegistry, FileStatus
 from ingestion.serializers import AddressesSerializer, SourceSerializer, UploadSerializer
 from ingestion.wire import file_link
 from plugins.catalogue import PluginInfo
+from plugins.parameters import ADDRESS_PARAMETERS, addresses_in
 
 FILE_INGEST, REMOTE_INGEST, BASE_INGEST = "file-ingest", "remote-ingest", "base-ingest"
 REST_OF_FORM = 1024 * 1024  # bytes that the other fields of an upload may take
-ADDRESS_PARAMETERS = ("url", "urls", "video_url")
 ADDRESS_LENGTH = 2000
 
 
@@ -62,7 +62,7 @@ class UploadViewSet(IngestionEndpoint):
         params = params_of(form["plugin_params"])
         upload: storage.Upload = form["file"]
         check_type(info, upload.name)
-        return submitted(collection, info, params, upload=upload)
+        return submitted(collection, info, params, form["on_duplicate"], upload=upload)
 
 
 class SourceViewSet(IngestionEndpoint):
@@ -83,7 +83,8 @@ class SourceViewSet(IngestionEndpoint):
         urls: list[str] = body["urls"]
         params = {**address_parameters(info, urls), **body["plugin_params"]}
         first = urls[0] if urls else ""
-        return submitted(collection, info, params, name=first or "unknown_url", url=first, content_type="text/markdown")
+        source = {"name": first or "unknown_url", "url": first, "content_type": "text/markdown"}
+        return submitted(collection, info, params, body["on_duplicate"], **source)
 
     def source(self, request: Request, collection_id: int) -> Response:
         """Ingest a source that is no file: the plugin's parameters say which."""
@@ -94,8 +95,12 @@ class SourceViewSet(IngestionEndpoint):
             raise services.WrongPluginKind(f"{info.name} needs a file. Send it to ingest-file.")
         params = body["plugin_params"]
         address = first_address(params)
+        wanted = [name for name in ADDRESS_PARAMETERS if name in info.parameters]
+        if wanted and not addresses_in(params):
+            raise BadRequest(f"{info.name} needs an address. Set {' or '.join(wanted)}.")
         name = address or f"{info.name}_{secrets.token_hex(16)}.md"
-        return submitted(collection, info, params, name=name, url=address, content_type="text/markdown")
+        source = {"name": name, "url": address, "content_type": "text/markdown"}
+        return submitted(collection, info, params, body["on_duplicate"], **source)
 
 
 # -- The upload's form ------------------------------------------------------------------------------
@@ -114,13 +119,17 @@ def uploaded(request: Request) -> dict[str, Any]:
         "file": files.get("file") if files else None,
         "plugin_name": fields.get("plugin_name"),
         "plugin_params": fields.get("plugin_params") or "{}",
+        "on_duplicate": fields.get("on_duplicate") or services.OnDuplicate.ALLOW,
     }
-    for name in ("plugin_name", "plugin_params"):
+    for name in ("plugin_name", "plugin_params", "on_duplicate"):
         if name in files:
             raise invalid("body", name, "string_type", f"{name} must be text, not a file.")
     missing = [name for name in ("file", "plugin_name") if not form[name]]
     if missing:
         raise Invalid([_missing(name) for name in missing])
+    if form["on_duplicate"] not in services.OnDuplicate.values:
+        choices = f"Must be one of: {', '.join(services.OnDuplicate.values)}."
+        raise invalid("body", "on_duplicate", "enum", choices, form["on_duplicate"])
     return form
 
 
@@ -176,35 +185,37 @@ def first_address(params: Mapping[str, Any]) -> str:
 
     :raises BadRequest: longer than any address that works
     """
-    for name in ADDRESS_PARAMETERS:
-        given = params.get(name)
-        for text in given if isinstance(given, list) else str(given or "").split():
-            if isinstance(text, str) and "://" in text:
-                if len(text) > ADDRESS_LENGTH:
-                    raise BadRequest(f"{name} is longer than {ADDRESS_LENGTH} characters.")
-                return text
-    return ""
+    first = next((address for address in addresses_in(params) if "://" in address), "")
+    if len(first) > ADDRESS_LENGTH:
+        raise BadRequest(f"An address is longer than {ADDRESS_LENGTH} characters.")
+    return first
 
 
 # -- The answer -------------------------------------------------------------------------------------
 
 
-def submitted(collection: Collection, info: PluginInfo, params: Mapping[str, Any], **source: Any) -> Response:
-    """Register the source and answer with its job. It says ``processing``: clients wait for exactly that word."""
+def submitted(
+    collection: Collection, info: PluginInfo, params: Mapping[str, Any], on_duplicate: str, **source: Any
+) -> Response:
+    """Register the source and answer with its job, or with the one that the collection has of it already."""
     try:
-        job = services.submit(collection, info.name, params, **source)
+        job = services.submit(collection, info.name, params, on_duplicate=on_duplicate, **source)
     except services.InvalidParameters as error:
         raise invalid_parameters(error, "plugin_params") from error
+    except services.DuplicateFound as found:
+        return Response(receipt(collection, found.job, skipped=True))
     return Response(receipt(collection, job))
 
 
-def receipt(collection: Collection, job: FileRegistry) -> dict[str, Any]:
+def receipt(collection: Collection, job: FileRegistry, *, skipped: bool = False) -> dict[str, Any]:
+    """What an intake answers. A new job is ``processing`` there: clients wait for exactly that word."""
     return {
         "collection_id": collection.pk,
         "collection_name": collection.name,
         "documents_added": 0,
         "success": True,
-        "status": "processing",
+        "status": FileStatus.PROCESSING if job.status in LIVE else job.status,
+        "skipped": skipped,
         "id": job.pk,
         "job_id": job.pk,
         "file_registry_id": job.pk,

@@ -382,10 +382,45 @@ def test_a_source_is_taken_from_its_plugins_parameters(api, collection):
 
 
 def test_a_source_without_an_address_gets_a_name(api, collection):
-    body = {"plugin_name": "address_ingest"}
+    body = {"plugin_name": "repository_ingest"}
     receipt = api.send("POST", f"/collections/{collection.pk}/ingest-base", body).json()
-    assert receipt["original_filename"].startswith("address_ingest_")
+    assert receipt["original_filename"].startswith("repository_ingest_")
     assert receipt["file_url"] == ""
+
+
+def test_a_plugin_that_fetches_addresses_must_be_told_one(api, collection):
+    body = {"plugin_name": "address_ingest"}
+    is_error(api.send("POST", f"/collections/{collection.pk}/ingest-base", body), 400)
+
+
+# -- The same source again --------------------------------------------------------------------------
+
+
+def test_skip_answers_with_the_job_that_has_the_same_source(api, collection):
+    first = api.upload(collection.pk).json()
+    assert first["skipped"] is False
+    again = api.upload(collection.pk, on_duplicate="skip").json()
+    has_shape(again, RECEIPT)
+    assert again == {**first, "skipped": True}
+    FileRegistry.objects.get().claim(None)
+    job = FileRegistry.objects.get()
+    assert job.complete(job.run_id, 1, "1 chunk added")
+    assert api.upload(collection.pk, on_duplicate="skip").json()["status"] == "completed"
+
+
+def test_addresses_are_compared_too(api, collection):
+    path = f"/collections/{collection.pk}"
+    body = {"urls": ["https://example.org/a"], "plugin_name": "address_ingest", "on_duplicate": "skip"}
+    first = api.send("POST", f"{path}/ingest-url", body).json()
+    source = {"plugin_params": {"url": "https://example.org/a"}, **body}
+    assert api.send("POST", f"{path}/ingest-base", source).json() == {**first, "skipped": True}
+
+
+def test_an_unknown_way_with_duplicates_is_422(api, collection):
+    is_invalid(api.upload(collection.pk, on_duplicate="merge"), "body", "on_duplicate")
+    body = {"urls": ["https://example.org/a"], "plugin_name": "address_ingest", "on_duplicate": "merge"}
+    is_invalid(api.send("POST", f"/collections/{collection.pk}/ingest-url", body), "body", "on_duplicate")
+    assert not FileRegistry.objects.exists()
 
 
 @pytest.mark.parametrize("path", ["ingest-url", "ingest-base"])

@@ -3,6 +3,7 @@
 from typing import Any
 
 from collections_app.models import Collection
+from ingestion import worker
 from ingestion.models import FileRegistry, FileStatus
 
 
@@ -38,3 +39,14 @@ def bring_to(job: FileRegistry, status: str) -> None:
         assert job.delete_softly()
     job.refresh_from_db()
     assert job.status == status
+
+
+def work(job: FileRegistry) -> FileRegistry:
+    """Claim and run the job once, as a worker would. Needs the fixture ``own_folders``."""
+    FileRegistry.objects.filter(pk=job.pk).update(not_before=None)
+    claimed = worker.claim_next(None)
+    assert claimed is not None
+    assert claimed.pk == job.pk
+    worker.run_job(claimed)
+    job.refresh_from_db()
+    return job

@@ -7,31 +7,14 @@ import time
 import pytest
 from django.db import OperationalError, connection
 
-from collections_app import catalogue
 from collections_app.models import Chunk, Document, VendorState
 from ingestion import hosts, services, storage, worker
 from ingestion.models import EventKind, FileRegistry, FileStatus, JobEvent
 from plugins.base import PluginError
-from tests.ingestion.factories import make_collection
+from tests.ingestion.factories import make_collection, work
 from tests.support.vendor import Fault, Vendor
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _end_of_host():
-    yield
-    hosts.discard()
-
-
-@pytest.fixture(autouse=True)
-def own_folders(settings, tmp_path, tmp_path_factory):
-    settings.MEDIA_ROOT = tmp_path / "files"
-    settings.KB_RUN_DIR = tmp_path_factory.getbasetemp() / "run"  # one catalogue for all tests of this process
-    settings.KB_PLUGIN_MODULES = ["bench.slow_plugin"]
-    settings.KB_RETRY_BASE_SECONDS = 0.01
-    if not catalogue.path().exists():
-        catalogue.refresh()
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.usefixtures("own_folders")]
 
 
 @pytest.fixture
@@ -50,17 +33,6 @@ def submit(collection, text="one\n\ntwo", plugin="slow_ingest", **params):
     upload = storage.receive(io.BytesIO(text.encode()), "source.txt")
     defaults = {"seconds": 0, "steps": 1} if plugin == "slow_ingest" else {}
     return services.submit(collection, plugin, {**defaults, **params}, upload=upload)
-
-
-def work(job):
-    """Claim and run the job once."""
-    FileRegistry.objects.filter(pk=job.pk).update(not_before=None)
-    claimed = worker.claim_next(None)
-    assert claimed is not None
-    assert claimed.pk == job.pk
-    worker.run_job(claimed)
-    job.refresh_from_db()
-    return job
 
 
 def paragraphs(number, word="word"):

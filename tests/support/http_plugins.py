@@ -34,6 +34,15 @@ class AddressesIngest(AddressIngest):
 
 
 @PluginRegistry.register
+class RepositoryIngest(AddressIngest):
+    name = "repository_ingest"
+    kind = "base-ingest"
+
+    def get_parameters(self) -> ParameterSpecs:
+        return {"branch": {"type": "string", "default": "main", "description": "which"}}
+
+
+@PluginRegistry.register
 class BrokenQuery(QueryPlugin):
     name = "broken_query"
     description = "Breaks, for tests"
