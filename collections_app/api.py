@@ -1,7 +1,7 @@
 """Collections over HTTP: create, list, read, change; add documents; ask. And the embedding settings."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from rest_framework import status
@@ -58,8 +58,30 @@ def no_collection(collection_id: int) -> NotFound:
     )
 
 
+def add_documents(
+    collection: Collection, documents: list[Any], remember: Callable[[dict[str, Any]], None]
+) -> dict[str, Any]:
+    """Add *documents* and tell so.
+
+    :param remember: called with the answer in the transaction that makes it true
+    """
+    nothing = dict.fromkeys(("status", "file_path", "file_url", "original_filename", "plugin_name", "file_registry_id"))
+    answer = {
+        "collection_id": collection.pk,
+        "collection_name": collection.name,
+        "documents_added": len(documents),
+        "success": True,
+        **nothing,
+    }
+    try:
+        services.add_documents(collection, documents, lambda: remember(answer))
+    except InvalidDocument as error:
+        raise invalid("body", "documents", error.code, f"{error.message} {error.hint}") from error
+    return answer
+
+
 class CollectionViewSet(Endpoint):
-    """Sets of documents that share an embedding model. Deleting one is left to who knows its jobs."""
+    """Sets of documents that share an embedding model. What makes or ends jobs is left to who knows them."""
 
     domain_errors = DOMAIN_ERRORS
     forms: ClassVar[Mapping[str, type[Serializer[Any]]]] = {
@@ -109,26 +131,6 @@ class CollectionViewSet(Endpoint):
         changes = checked(CollectionChangesSerializer, request.data)
         collection = services.update_collection(live_collection(collection_id), **changes)
         return Response(collection_object(collection))
-
-    def add_documents(self, request: Request, collection_id: int) -> Response:
-        documents = checked(DocumentsSerializer, request.data)["documents"]
-        collection = live_collection(collection_id)
-        try:
-            added = services.add_documents(collection, documents)
-        except InvalidDocument as error:
-            raise invalid("body", "documents", error.code, f"{error.message} {error.hint}") from error
-        nothing = dict.fromkeys(
-            ("status", "file_path", "file_url", "original_filename", "plugin_name", "file_registry_id")
-        )
-        return Response(
-            {
-                "collection_id": collection.pk,
-                "collection_name": collection.name,
-                "documents_added": added,
-                "success": True,
-                **nothing,
-            }
-        )
 
     def query(self, request: Request, collection_id: int) -> Response:
         """Ask the collection; the query plugin is named in the address."""

@@ -5,7 +5,7 @@ withdrawing, where it goes with one.
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -93,11 +93,12 @@ def _withdraw(documents: DocumentQuerySet) -> int:
 # -- Posted as they are -----------------------------------------------------------------------------
 
 
-def add_documents(collection: Collection, documents: Sequence[Any]) -> int:
+def add_documents(collection: Collection, documents: Sequence[Any], also: Callable[[], None] = lambda: None) -> int:
     """Add ready-made chunks, ``{"text": str, "metadata": {…}}`` each, as one published document. How many they were.
 
     Not to be called inside a transaction: embedding may take minutes.
 
+    :param also: called in the transaction that publishes them
     :raises InvalidDocument: naming the item; then nothing is added
     :raises CollectionGone: it was deleted meanwhile
     :raises VendorError, SecretUnreadable, InvalidEmbeddings: from embedding; then nothing is added
@@ -106,6 +107,7 @@ def add_documents(collection: Collection, documents: Sequence[Any]) -> int:
     if len(chunks) > MOST_DOCUMENTS:
         raise InvalidDocument(MOST_DOCUMENTS, f"more than {MOST_DOCUMENTS} documents in one request.")
     if not chunks:
+        also()
         return 0
     vectors = embedder_for(collection).embed([chunk["text"] for chunk in chunks])
     check_dimension(collection, vectors.shape[1])
@@ -118,6 +120,7 @@ def add_documents(collection: Collection, documents: Sequence[Any]) -> int:
                 store_batch(document, start, chunks[start:stop], vectors[start:stop])
                 if stop >= len(chunks):
                     publish(document)
+                    also()
     except BaseException as error:
         withdraw_run(document.run_id)
         if isinstance(error, IntegrityError | DocumentLost):

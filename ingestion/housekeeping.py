@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from collections_app import services as collections
 from collections_app.models import Collection, Document
-from ingestion import hosts, storage
+from ingestion import hosts, idempotency, storage
 from ingestion.models import LIVE, FileRegistry, FileStatus, JobCount
 
 logger = logging.getLogger("kb.housekeeping")
@@ -25,7 +25,7 @@ _shelf = 0
 
 def sweep(seconds: float = 1.0) -> bool:
     """One round, of about *seconds*; True when more is left to do. What fails does not keep the rest from its turn."""
-    more = [attempt(task) for task in (withdraw_ownerless, reap_collections, sweep_shelf)]
+    more = [attempt(task) for task in (withdraw_ownerless, reap_collections, sweep_shelf, idempotency.forget)]
     more.append(attempt(lambda: collections.reap(budget_seconds=seconds).more))
     return any(more)
 

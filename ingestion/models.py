@@ -542,3 +542,15 @@ class JobCount(models.Model):
 
     def __str__(self) -> str:
         return f"{self.jobs} {self.status} in {self.collection_id}"
+
+
+class IdempotencyKey(models.Model):
+    """A request to ingest that was answered, so that sending it again ingests nothing twice."""
+
+    key = models.CharField(max_length=64, primary_key=True)  # SHA-256 of the address and the client's key
+    fingerprint = models.CharField(max_length=64)  # of what was sent
+    answer = models.JSONField()
+    created_at = models.DateTimeField(db_default=Now(), db_index=True)
+
+    def __str__(self) -> str:
+        return self.key

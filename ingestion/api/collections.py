@@ -6,12 +6,21 @@ from rest_framework.reverse import reverse
 
 from collections_app import api
 from collections_app.api import live_collection
+from collections_app.endpoint import checked
 from collections_app.http import actor
-from ingestion import services
+from collections_app.serializers import DocumentsSerializer
+from ingestion import idempotency, services
 
 
 class CollectionViewSet(api.CollectionViewSet):
     """Sets of documents that share an embedding model."""
+
+    def add_documents(self, request: Request, collection_id: int) -> Response:
+        """Add ready-made chunks. With an ``Idempotency-Key``, the same request again adds nothing."""
+        documents = checked(DocumentsSerializer, request.data)["documents"]
+        collection = live_collection(collection_id)
+        once = idempotency.once(request, documents)
+        return idempotency.respond(once, lambda remember: api.add_documents(collection, documents, remember))
 
     def destroy(self, request: Request, collection_id: int) -> Response:
         """Stop the collection's jobs and remove all of it. Rows and files go afterwards; nothing is found at once."""

@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -18,8 +18,9 @@ from collections_app.fields import is_storable
 from collections_app.http import refuse_more_than
 from collections_app.http_errors import Invalid, TooLarge, invalid
 from collections_app.models import Collection
-from ingestion import services, storage
+from ingestion import idempotency, services, storage
 from ingestion.api.base import BadRequest, IngestionEndpoint, invalid_parameters, live_collection
+from ingestion.idempotency import Once
 from ingestion.models import LIVE, FileRegistry, FileStatus
 from ingestion.serializers import AddressesSerializer, SourceSerializer, UploadSerializer
 from ingestion.wire import file_link
@@ -62,7 +63,9 @@ class UploadViewSet(IngestionEndpoint):
         params = params_of(form["plugin_params"])
         upload: storage.Upload = form["file"]
         check_type(info, upload.name)
-        return submitted(collection, info, params, form["on_duplicate"], upload=upload)
+        sent = [upload.sha256, upload.name, info.name, params, form["on_duplicate"]]
+        once = idempotency.once(request, *sent)
+        return submitted(once, collection, info, params, form["on_duplicate"], upload=upload)
 
 
 class SourceViewSet(IngestionEndpoint):
@@ -84,7 +87,8 @@ class SourceViewSet(IngestionEndpoint):
         params = {**address_parameters(info, urls), **body["plugin_params"]}
         first = urls[0] if urls else ""
         source = {"name": first or "unknown_url", "url": first, "content_type": "text/markdown"}
-        return submitted(collection, info, params, body["on_duplicate"], **source)
+        once = idempotency.once(request, body)
+        return submitted(once, collection, info, params, body["on_duplicate"], **source)
 
     def source(self, request: Request, collection_id: int) -> Response:
         """Ingest a source that is no file: the plugin's parameters say which."""
@@ -100,7 +104,8 @@ class SourceViewSet(IngestionEndpoint):
             raise BadRequest(f"{info.name} needs an address. Set {' or '.join(wanted)}.")
         name = address or f"{info.name}_{secrets.token_hex(16)}.md"
         source = {"name": name, "url": address, "content_type": "text/markdown"}
-        return submitted(collection, info, params, body["on_duplicate"], **source)
+        once = idempotency.once(request, body)
+        return submitted(once, collection, info, params, body["on_duplicate"], **source)
 
 
 # -- The upload's form ------------------------------------------------------------------------------
@@ -195,16 +200,33 @@ def first_address(params: Mapping[str, Any]) -> str:
 
 
 def submitted(
-    collection: Collection, info: PluginInfo, params: Mapping[str, Any], on_duplicate: str, **source: Any
+    once: Once | None,
+    collection: Collection,
+    info: PluginInfo,
+    params: Mapping[str, Any],
+    on_duplicate: str,
+    **source: Any,
 ) -> Response:
     """Register the source and answer with its job, or with the one that the collection has of it already."""
+
+    def act(remember: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+        def remember_job(job: FileRegistry) -> None:
+            remember(receipt(collection, job))
+
+        try:
+            job = services.submit(
+                collection, info.name, params, on_duplicate=on_duplicate, remember=remember_job, **source
+            )
+        except services.DuplicateFound as found:
+            answer = receipt(collection, found.job, skipped=True)
+            remember(answer)
+            return answer
+        return receipt(collection, job)
+
     try:
-        job = services.submit(collection, info.name, params, on_duplicate=on_duplicate, **source)
+        return idempotency.respond(once, act)
     except services.InvalidParameters as error:
         raise invalid_parameters(error, "plugin_params") from error
-    except services.DuplicateFound as found:
-        return Response(receipt(collection, found.job, skipped=True))
-    return Response(receipt(collection, job))
 
 
 def receipt(collection: Collection, job: FileRegistry, *, skipped: bool = False) -> dict[str, Any]:
