@@ -18,7 +18,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from collections_app import services as collections
 from collections_app.models import Collection
-from ingestion import hosts, services, storage
+from ingestion import hosts, services, sources, storage
 from ingestion.locks import hold
 from plugins.process import die_with_parent
 
@@ -107,14 +107,9 @@ def ingest_samples() -> int:
         if path.is_file() and not path.name.startswith("."):
             with path.open("rb") as source:
                 upload = storage.receive(source, path.name)
-            services.submit(collection, plugin_for(path.name), {}, upload=upload)
+            services.submit(collection, sources.plugin_for_file(path.name), {}, upload=upload)
             submitted += 1
     return submitted
-
-
-def plugin_for(name: str) -> str:
-    """The plugin that suits a file of this name best."""
-    return "simple_ingest" if storage.extension_of(name) in {".txt", ".md"} else "markitdown_ingest"
 
 
 def follow_supervisor() -> None:

@@ -55,6 +55,16 @@ def test_a_folder_is_ingested_without_a_running_server(data, tmp_path):
     assert "1 chunks" in run.stdout
 
 
+def test_sources_that_the_collection_has_are_skipped_on_demand(data, tmp_path):
+    source = write(tmp_path / "in", one="The only text.")
+    arguments = ["ingest", str(source), "--collection", "Again", "--on-duplicate", "skip"]
+    assert "1 submitted" in manage(data, *arguments).stdout
+    again = manage(data, *arguments)
+    assert again.returncode == 0
+    assert "0 submitted to Again" in again.stdout
+    assert "1 skipped" in again.stdout
+
+
 def test_a_file_that_fails_makes_exit_code_1_and_says_why(data, tmp_path):
     source = write(tmp_path / "in", empty="")
     run = manage(data, "ingest", str(source / "empty.txt"), "--collection", "Try")

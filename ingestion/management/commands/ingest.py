@@ -1,4 +1,4 @@
-"""``manage.py ingest PATH… --collection NAME``: feed files from the terminal and watch them."""
+"""``manage.py ingest SOURCE… --collection NAME``: feed files and addresses from the terminal and watch them."""
 
 import logging
 import sys
@@ -14,7 +14,7 @@ from rich.console import Console
 
 from collections_app import services as collections
 from collections_app.models import Collection
-from ingestion import boot, hosts, services, storage, worker
+from ingestion import boot, hosts, services, sources, storage, worker
 from ingestion.models import FileRegistry, FileStatus, Worker
 from ingestion.terminal import watch_jobs
 
@@ -23,28 +23,44 @@ INTERRUPTED = 130
 
 class Command(BaseCommand):
     help = (
-        "Ingest files and folders into a collection, with live progress. Exit code 0: all completed; "
-        "1: some did not; 2: wrong usage; 130: you stopped watching (the jobs go on)."
+        "Ingest files, folders, web pages and videos into a collection, with live progress. Exit code 0: all "
+        "completed; 1: some did not; 2: wrong usage; 130: you stopped watching (the jobs go on)."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="file, or folder with all its files")
+        parser.add_argument(
+            "sources", nargs="+", metavar="SOURCE", help="file, folder with all its files, or http(s) address"
+        )
         parser.add_argument("--collection", required=True, help="name (made when new) or id")
         parser.add_argument("--owner", default=boot.ADMIN, help="owner of the collection (default: %(default)s)")
-        parser.add_argument("--plugin", help="ingest plugin; by default the one that suits each file")
+        parser.add_argument("--plugin", help="ingest plugin; by default the one that suits each source")
         parser.add_argument(
             "--param", action="append", default=[], metavar="KEY=VALUE", help="plugin parameter; may be repeated"
+        )
+        parser.add_argument(
+            "--on-duplicate",
+            choices=services.OnDuplicate.values,
+            default=services.OnDuplicate.ALLOW,
+            help="what to do with sources that the collection has already: take them again (default), skip them, or "
+            "replace the old ones as soon as the new ones are complete",
         )
         parser.add_argument("--no-wait", action="store_true", help="submit and return")
 
     def handle(self, *args: Any, **options: Any) -> None:
         params = parameters(options["param"])
-        files = list(expand(options["paths"]))
+        files = list(expand([Path(source) for source in options["sources"] if not sources.is_address(source)]))
+        addresses = [source for source in options["sources"] if sources.is_address(source)]
         collection = find_or_create(options["collection"], options["owner"])
         console = Console(file=sys.stdout, highlight=False)
-        jobs = [self.submit(collection, path, options["plugin"], params) for path in files]
-        console.print(f"{len(jobs)} submitted to [bold]{collection.name}[/bold] (collection {collection.pk})")
-        if options["no_wait"]:
+        jobs, skipped = [], 0
+        for source in [*files, *addresses]:
+            try:
+                jobs.append(submit(collection, source, options["plugin"], params, options["on_duplicate"]))
+            except services.DuplicateFound:
+                skipped += 1
+        left_out = f", {skipped} skipped: the collection has them" if skipped else ""
+        console.print(f"{len(jobs)} submitted to [bold]{collection.name}[/bold] (collection {collection.pk}){left_out}")
+        if options["no_wait"] or not jobs:
             return
         try:
             with_workers(jobs, console)
@@ -54,17 +70,40 @@ class Command(BaseCommand):
         if any(job.status != FileStatus.COMPLETED for job in FileRegistry.objects.filter(pk__in=[j.pk for j in jobs])):
             sys.exit(1)
 
-    def submit(self, collection: Collection, path: Path, plugin: str | None, params: dict[str, str]) -> FileRegistry:
-        with path.open("rb") as source:
-            upload = storage.receive(source, path.name)
-        try:
-            return services.submit(collection, plugin or boot.plugin_for(path.name), params, upload=upload)
-        except services.InvalidParameters as error:
-            raise CommandError(f"Wrong parameters: {error}", returncode=2) from error
-        except (services.UnknownPlugin, storage.NoSpace) as error:
-            raise CommandError(str(error), returncode=2) from error
-        finally:
-            upload.close()
+
+def submit(
+    collection: Collection, source: Path | str, plugin: str | None, params: dict[str, str], on_duplicate: str
+) -> FileRegistry:
+    """:raises DuplicateFound: only with ``skip``"""
+    try:
+        if isinstance(source, Path):
+            return submit_file(collection, source, plugin, params, on_duplicate)
+        suitable, named = sources.plugin_for_address(source)
+        return services.submit(
+            collection,
+            plugin or suitable,
+            {**named, **params},
+            name=source,
+            url=source,
+            content_type="text/markdown",
+            on_duplicate=on_duplicate,
+        )
+    except services.InvalidParameters as error:
+        raise CommandError(f"Wrong parameters: {error}", returncode=2) from error
+    except (services.UnknownPlugin, storage.NoSpace) as error:
+        raise CommandError(str(error), returncode=2) from error
+
+
+def submit_file(
+    collection: Collection, path: Path, plugin: str | None, params: dict[str, str], on_duplicate: str
+) -> FileRegistry:
+    with path.open("rb") as stream:
+        upload = storage.receive(stream, path.name)
+    try:
+        name = plugin or sources.plugin_for_file(path.name)
+        return services.submit(collection, name, params, upload=upload, on_duplicate=on_duplicate)
+    finally:
+        upload.close()
 
 
 def parameters(pairs: list[str]) -> dict[str, str]:
@@ -78,7 +117,7 @@ def parameters(pairs: list[str]) -> dict[str, str]:
     return params
 
 
-def expand(paths: list[Path]) -> "list[Path]":
+def expand(paths: list[Path]) -> list[Path]:
     """Files as they are, folders with all their files except hidden ones."""
     files: list[Path] = []
     for path in paths:
@@ -89,7 +128,7 @@ def expand(paths: list[Path]) -> "list[Path]":
             files.append(path)
         else:
             raise CommandError(f"There is no file or folder {path}.", returncode=2)
-    if not files:
+    if paths and not files:
         raise CommandError("The folder holds no files.", returncode=2)
     return files
 
