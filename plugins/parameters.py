@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from plugins.net import AddressBlocked, Guard
+
 SIMPLIFIED = "SIMPLIFIED"
 # What remains settable in simplified mode besides required parameters and those without default.
 ALWAYS_SETTABLE = frozenset({"url", "urls", "video_url", "language", "top_k", "threshold"})
@@ -60,7 +62,7 @@ def validate(
                 errors.append(ParameterError(name, "missing", f"{name} is required.", value))
             continue
         try:
-            clean[name] = _limited(name, spec, _read(name, spec, value))
+            clean[name] = _limited(name, spec, _formed(name, spec, _read(name, spec, value)))
         except _Wrong as wrong:
             errors.append(ParameterError(name, wrong.slug, str(wrong), value))
     if not errors:
@@ -168,6 +170,33 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
     "long-string": _string,
     "array": _array,
 }
+
+
+# -- Formats ----------------------------------------------------------------------------------------
+
+WEB_ADDRESS = "web-address"  # http or https; where it leads is checked when it is fetched
+
+
+def _formed(name: str, spec: Mapping[str, Any], value: Any) -> Any:
+    if spec.get("format") != WEB_ADDRESS:
+        return value
+    return [_web_address(name, item) for item in value] if isinstance(value, list) else _web_address(name, value)
+
+
+def _web_address(name: str, text: str) -> str:
+    """*text* as an address; people leave out the scheme."""
+    address = text.strip()
+    if "://" not in address and "." in address and ("@" in address or not _SCHEME.match(address)):
+        address = f"https://{address}"
+    try:
+        Guard().check_url(address)
+    except AddressBlocked as refused:
+        raise _Wrong("url_parsing", f"{name}: {refused.message} {refused.hint}") from refused
+    return address
+
+
+# "javascript:", "mailto:" and their like, but not "localhost:8000"
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:(?!\d)", re.IGNORECASE)
 
 
 # -- Limits -----------------------------------------------------------------------------------------

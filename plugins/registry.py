@@ -134,7 +134,7 @@ def _file_types(types: Any) -> tuple[str, ...]:
 
 _TYPES = {"int": "integer", "float": "number", "bool": "boolean", "str": "string", "text": "string", "list": "array"}
 _KNOWN_TYPES = frozenset({"integer", "number", "string", "long-string", "boolean", "array", "info"})
-_TEXTS = ("description", "help_text", "ui_hint")
+_TEXTS = ("description", "help_text", "ui_hint", "format")
 
 
 def wire_parameters(specs: Any) -> ParameterSpecs:

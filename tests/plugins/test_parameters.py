@@ -127,3 +127,39 @@ def test_a_default_overlap_gives_way_to_a_small_chunk_size():
     values, errors = validate(split_parameters(), {"chunk_size": 100})
     assert errors == []
     assert values["chunk_overlap"] == 20
+
+
+# -- Web addresses ----------------------------------------------------------------------------------
+
+ADDRESSES = {"page": {"type": "string", "format": "web-address"}, "pages": {"type": "array", "format": "web-address"}}
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        ("https://example.org/a?b=c#d", "https://example.org/a?b=c#d"),
+        (" example.org/a ", "https://example.org/a"),
+        ("example.org:8080", "https://example.org:8080"),
+        ("http://[2606:4700::1111]/", "http://[2606:4700::1111]/"),
+        ("https://müller.example/straße", "https://müller.example/straße"),
+    ],
+)
+def test_an_address_is_read_as_people_write_it(sent, read):
+    assert validate(ADDRESSES, {"page": sent}) == ({"page": read}, [])
+    assert validate(ADDRESSES, {"pages": f"{sent}\n{sent}"}) == ({"pages": [read, read]}, [])
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "file:///etc/passwd", "gopher://example.org/", "javascript:alert(1)", "mailto:me@example.org",
+        "data:text/plain,x.y", "http://user:secret@example.org/", "user:secret@example.org", "no address", "http://", "https://exa mple.org/",
+        "http://example.org:99999/", "localhost",
+    ],
+)  # fmt: skip
+def test_what_is_no_web_address_is_refused_at_upload_and_says_no_secret(sent):
+    for params in ({"page": sent}, {"pages": ["https://example.org/", sent]}):
+        clean, errors = validate(ADDRESSES, params)
+        assert [error.type for error in errors] == ["url_parsing"]
+        assert clean == {}
+        assert "secret" not in errors[0].message
