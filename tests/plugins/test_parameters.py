@@ -153,7 +153,8 @@ def test_an_address_is_read_as_people_write_it(sent, read):
     "sent",
     [
         "file:///etc/passwd", "gopher://example.org/", "javascript:alert(1)", "mailto:me@example.org",
-        "data:text/plain,x.y", "http://user:secret@example.org/", "user:secret@example.org", "no address", "http://", "https://exa mple.org/",
+        "data:text/plain,x.y", "http://user:secret@example.org/",
+        "user:secret@example.org", "no address", "http://", "https://exa mple.org/",
         "http://example.org:99999/", "localhost",
     ],
 )  # fmt: skip
