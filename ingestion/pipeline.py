@@ -34,7 +34,9 @@ from plugins.host_client import Done, Progress, RunRequest, Stats, Warned
 from plugins.kept import FOLDER
 from plugins.spool import Summary, read_spool, spool_summary
 
-CONVERTED = 30.0  # overall percentage at which the conversion is done; the rest is embedding and storing
+# Overall percentage at which the conversion is done; the rest is embedding and storing. Fetching takes most of the time.
+CONVERTED = 30.0
+FETCHED = 90.0
 MOST_WARNINGS = 100  # of one run, in the diary
 REPORT_SECONDS = 0.2  # how often progress of a conversion is written at most
 
@@ -49,6 +51,13 @@ class Run:
     scrubber: Scrubber
     stats: dict[str, Any] = field(default_factory=dict)
     timings: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def converted(self) -> float:
+        """The overall percentage at which this job's conversion is done."""
+        info = catalogue.current().ingest.get(self.job.plugin_name)
+        fetches = info is not None and info.progress_unit in {ProgressUnit.URL, ProgressUnit.VIDEO}
+        return FETCHED if fetches else CONVERTED
 
     @property
     def folder(self) -> Path:
@@ -214,7 +223,7 @@ class Reporter:
                 total=total,
                 message=self.this.scrubber.text(message),
                 unit=self.unit,
-                overall=CONVERTED * share,
+                overall=self.this.converted * share,
                 stats=self.this.stats or None,
             )
             if not written:
@@ -291,7 +300,7 @@ def announce(this: Run, done: int, total: int) -> None:
     message = f"Adding chunks to collection... ({done} of {total})"
     JobEvent.write(this.job, EventKind.STAGE, f"Adding {total} chunks")
     if not this.job.report(
-        this.watch.run_id, current=done, total=total, message=message, unit=ProgressUnit.CHUNK, overall=CONVERTED
+        this.watch.run_id, current=done, total=total, message=message, unit=ProgressUnit.CHUNK, overall=this.converted
     ):
         raise Stopped(TAKEN_AWAY)
 
@@ -312,7 +321,7 @@ def hold(this: Run, done: int, summary: Summary, last: bool) -> None:
             total=total,
             message=f"Adding chunks to collection... ({done} of {total})",
             unit=ProgressUnit.CHUNK,
-            overall=CONVERTED + (100 - CONVERTED) * done / total,
+            overall=this.converted + (100 - this.converted) * done / total,
             stored=True,
         )
     if not held:
