@@ -32,6 +32,7 @@ from plugins.base import Chunk, PluginError
 from plugins.catalogue import PluginInfo
 from plugins.host_client import Done, Progress, RunRequest, Stats, Warned
 from plugins.kept import FOLDER
+from plugins.normalise import counted
 from plugins.spool import Summary, read_spool, spool_summary
 
 # Overall percentage at which the conversion is done; the rest is embedding and storing. Fetching takes most of the time.
@@ -127,7 +128,7 @@ def convert(this: Run, key: str) -> Summary:
     summary = spool_summary(this.spool_path, key)
     if summary is None:
         raise PluginError("plugin_error", f"{info.name} ended without leaving its chunks.", hint="Retry it.")
-    this.timed("conversion", began, f"{summary.chunks} chunks by {info.name}")
+    this.timed("conversion", began, f"{counted(summary.chunks, 'chunk')} by {info.name}")
     return summary
 
 
@@ -255,7 +256,7 @@ def store(this: Run, key: str, summary: Summary) -> None:
         for batch, vectors in chain(nothing_left, batches):
             last = done + len(batch) >= summary.chunks
             if last:
-                this.timed("embedding", began, f"{summary.chunks} chunks embedded and stored")
+                this.timed("embedding", began, f"{counted(summary.chunks, 'chunk')} embedded and stored")
             with transaction.atomic():
                 hold(this, done + len(batch), summary, last)
                 if document is None:
@@ -313,7 +314,9 @@ def hold(this: Run, done: int, summary: Summary, last: bool) -> None:
     """
     total = summary.chunks
     if last:
-        held = this.job.complete(this.watch.run_id, total, f"{total} chunks added", processing_stats(this, summary))
+        held = this.job.complete(
+            this.watch.run_id, total, f"{counted(total, 'chunk')} added", processing_stats(this, summary)
+        )
     else:
         held = this.job.report(
             this.watch.run_id,

@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from ingestion.models import LIVE, FileRegistry, FileStatus
+from plugins.normalise import counted
 
 POLL_SECONDS = 0.2
 BARS = 12  # more would not fit a screen; the rest is counted in the last line
@@ -28,7 +29,7 @@ def outcome(job: FileRegistry) -> str:
     line = f"[{colour}]{job.status:<10}[/{colour}] {escape(job.original_filename)}"
     if job.status == FileStatus.COMPLETED:
         seconds = (job.processing_completed_at - job.processing_started_at).total_seconds()  # type: ignore[operator]
-        return f"{line}  [dim]{job.document_count} chunks, {seconds:.1f} s[/dim]"
+        return f"{line}  [dim]{counted(job.document_count, 'chunk')}, {seconds:.1f} s[/dim]"
     if job.status == FileStatus.FAILED:
         hint = (job.error_details or {}).get("hint")
         return f"{line}  {escape(job.error_message or '')} [dim]({job.error_code})[/dim]" + (

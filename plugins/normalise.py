@@ -27,6 +27,11 @@ def clean_message(message: Any) -> str:
     return clean_text(" ".join(str(message).split()))[:MESSAGE_CHARACTERS]
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 chunk``, ``2 chunks``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def count(value: Any) -> int | None:
     """A whole number of at least 0, or None when *value* is none."""
     try:

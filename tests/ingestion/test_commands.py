@@ -52,7 +52,7 @@ def test_a_folder_is_ingested_without_a_running_server(data, tmp_path):
     assert run.returncode == 0, run.stderr
     assert "3 submitted to Try" in run.stdout
     assert run.stdout.count("completed") == 3
-    assert "1 chunks" in run.stdout
+    assert "1 chunk," in run.stdout
 
 
 def test_sources_that_the_collection_has_are_skipped_on_demand(data, tmp_path):
