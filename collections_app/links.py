@@ -67,8 +67,13 @@ def absolute(link: str) -> str:
 
 
 def sign_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
-    """A chunk's metadata as it is answered: its links to stored files signed."""
+    """A chunk's metadata as it is answered: its links to stored files signed.
+
+    ``source_url`` also gets the server's own address, since clients follow it as it is.
+    """
     links = {key: signed(link) for key in LINK_KEYS if isinstance(link := metadata.get(key), str)}
+    if isinstance(source := metadata.get("source_url"), str):
+        links["source_url"] = absolute(signed(source))
     return {**metadata, **links} if links else metadata
 
 

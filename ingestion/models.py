@@ -307,6 +307,11 @@ class FileRegistry(models.Model):
             )
         )
 
+    def keep_stats(self, run_id: uuid.UUID, stats: Mapping[str, Any]) -> bool:
+        """Store what a run has counted so far."""
+        held = FileRegistry.objects.filter(self._held_by(run_id), pk=self.pk)
+        return bool(held.update(processing_stats=dict(stats)))
+
     def complete(self, run_id: uuid.UUID, chunks: int, message: str, stats: Mapping[str, Any] | None = None) -> bool:
         """processing → completed. The caller publishes the run in the same transaction."""
         return self._move(

@@ -6,7 +6,7 @@ Nothing here writes a status except the completion, which publishes the document
 import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain, islice
@@ -35,7 +35,7 @@ from plugins.kept import FOLDER
 from plugins.normalise import counted
 from plugins.spool import Summary, read_spool, spool_summary
 
-# Overall percentage at which the conversion is done; the rest is embedding and storing. Fetching takes most of the time.
+# Overall percentage at which the conversion is done; the rest is embedding and storing. Fetching takes most of a job.
 CONVERTED = 30.0
 FETCHED = 90.0
 MOST_WARNINGS = 100  # of one run, in the diary
@@ -111,7 +111,7 @@ def convert(this: Run, key: str) -> Summary:
     reporter = Reporter(this, info.progress_unit)
     grown = Growth(this.spool_path.with_name(this.spool_path.name + ".part"))
     # A run that is not followed to its end is killed, with its host and all it started.
-    with closing(hosts.current().run(request(this, info, key))) as reports:
+    with keeping_stats(this), closing(hosts.current().run(request(this, info, key))) as reports:
         for report in reports:
             this.watch.check()
             if report is not None or grown():
@@ -130,6 +130,18 @@ def convert(this: Run, key: str) -> Summary:
         raise PluginError("plugin_error", f"{info.name} ended without leaving its chunks.", hint="Retry it.")
     this.timed("conversion", began, f"{counted(summary.chunks, 'chunk')} by {info.name}")
     return summary
+
+
+@contextmanager
+def keeping_stats(this: Run) -> Iterator[None]:
+    """A conversion that fails leaves what it has counted, such as which pages could not be read."""
+    try:
+        yield
+    except PluginError:
+        if this.stats:
+            with suppress(OperationalError):
+                this.job.keep_stats(this.watch.run_id, this.stats)
+        raise
 
 
 def installed_plugin(name: str) -> PluginInfo:

@@ -233,8 +233,13 @@ def delay_before_retry(job: FileRegistry, problem: PluginError) -> float:
         until: float = (problem.until - timezone.now()).total_seconds()
         return max(0.1, until) + random.uniform(0, 1)  # noqa: S311  (jitter)
     delay: float = settings.KB_RETRY_BASE_SECONDS * 2**job.transient_failures * random.uniform(0.5, 1.5)  # noqa: S311
-    asked = problem.retry_after if isinstance(problem, VendorError) else None
-    return min(600.0, max(delay, asked or 0.0))
+    return min(600.0, max(delay, asked_delay(problem)))
+
+
+def asked_delay(problem: PluginError) -> float:
+    """Seconds that the other side wants to be left alone: a vendor's, or ``retry_after`` in a plugin's context."""
+    asked = problem.retry_after if isinstance(problem, VendorError) else problem.context.get("retry_after")
+    return float(asked) if isinstance(asked, int | float) else 0.0
 
 
 def fail(job: FileRegistry, run_id: uuid.UUID, problem: PluginError, error: Exception) -> None:

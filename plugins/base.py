@@ -19,7 +19,8 @@ class PluginError(Exception):
     :param message: one sentence for the person who uploaded, without server paths or secrets
     :param hint: what that person can do about it
     :param transient: True when the same source may work later; the job is then retried by itself
-    :param context: small JSON-able facts for the operator (``error_details.context``)
+    :param context: small JSON-able facts for the operator (``error_details.context``); ``retry_after`` among them are
+        the seconds to wait before a transient one is retried
     """
 
     def __init__(

@@ -26,6 +26,7 @@ from plugins.base import IngestPlugin, PluginError, PluginRegistry
 from plugins.host_errors import describe_error
 from plugins.normalise import clean_message, count, jsonable, normalise_chunk
 from plugins.process import die_with_parent
+from plugins.quality import TextGate, with_findings
 from plugins.spool import SpoolWriter
 
 try:
@@ -183,6 +184,7 @@ class Host:
         stats: dict[str, Any] = {}
         kwargs = self.arguments(plugin, run, command, stats)
         limit = int(command.get("limits", {}).get("spool_mb") or 4096) * 1024**2
+        gate = TextGate()
         with SpoolWriter(command["spool"], command["spool_key"], limit=limit) as spool:
             # LAMB's plugins return a list, ours yield; a list in between would hold the whole source in memory
             for chunk in plugin.ingest(command["path"], **kwargs) or ():
@@ -190,21 +192,38 @@ class Host:
                 if text:
                     metadata.setdefault("chunk_index", spool.chunks)
                     spool.write(text, metadata)
+                    gate.see(text)
             if not spool.chunks:
                 raise PluginError(
                     "no_text",
                     "No text was found in the source.",
                     hint="Is it a scan, a picture or protected? Convert it to text first, for example with OCR.",
                 )
+            self.judge(run, gate, command, stats)
             summary = spool.finish(stats)
         return {"chunks": summary.chunks, "characters": summary.characters, "stats": summary.stats}
+
+    def judge(self, run: str, gate: TextGate, command: Command, stats: dict[str, Any]) -> None:
+        """Let the quality gate say what a person should look at: in the diary, and in the statistics.
+
+        :raises PluginError: when the text is worth nothing
+        """
+        findings = list(gate.findings(str(command.get("context", {}).get("original_filename") or ""), command["path"]))
+        for finding in findings:
+            if finding.fatal:
+                raise finding.error()
+            self.warn(run, finding.message, {"code": finding.code, "hint": finding.hint})
+        if findings:
+            stats["needs_attention"] = with_findings(stats.get("needs_attention"), findings)
+            self.reporter.send("stats", run=run, stats=stats)
 
     def arguments(self, plugin: IngestPlugin, run: str, command: Command, stats: dict[str, Any]) -> dict[str, Any]:
         """The plugin's keyword arguments: as many of them as its signature takes."""
         unit = str(getattr(plugin, "progress_unit", "") or "stage")
         known = {**command.get("context", {}), **command.get("params", {})}
         known.pop("file_path", None)  # given by position
-        if not getattr(plugin, "takes_api_key", False) and registry.KEY_PARAMETER not in plugin.get_parameters():
+        declared = plugin.get_parameters() or {}
+        if not getattr(plugin, "takes_api_key", False) and registry.KEY_PARAMETER not in declared:
             known.pop(registry.KEY_PARAMETER, None)
 
         def progress(current: Any = 0, total: Any = 0, message: Any = "", *_: Any, **__: Any) -> None:

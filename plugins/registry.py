@@ -97,16 +97,17 @@ def query_plugin(name: str) -> QueryPlugin | None:
 
 def describe(plugin: type[IngestPlugin], module: str) -> PluginInfo:
     instance = plugin()  # LAMB's attributes may be properties, so ask an instance
+    parameters = wire_parameters(instance.get_parameters())
     return PluginInfo(
         name=str(instance.name),
         kind=str(getattr(instance, "kind", "") or "file-ingest"),
         description=_one_line(getattr(instance, "description", "")),
         supported_file_types=_file_types(getattr(instance, "supported_file_types", ())),
-        parameters=wire_parameters(instance.get_parameters()),
+        parameters=parameters,
         supports_progress=bool(getattr(instance, "supports_progress", False)),
         progress_unit=str(getattr(instance, "progress_unit", "") or "stage"),
         module=module,
-        takes_api_key=bool(getattr(instance, "takes_api_key", False)) or KEY_PARAMETER in instance.get_parameters(),
+        takes_api_key=bool(getattr(instance, "takes_api_key", False)) or KEY_PARAMETER in parameters,
     )
 
 

@@ -174,15 +174,17 @@ def check_type(info: PluginInfo, name: str) -> None:
 
 
 def address_parameters(info: PluginInfo, urls: list[str]) -> dict[str, Any]:
-    """How this plugin is told its addresses.
+    """How this plugin is told its addresses: as a list where it takes one, else one.
 
     :raises BadRequest: several for a plugin that takes one
     """
-    if "urls" in info.parameters:
-        return {"urls": urls}
+    for name in ADDRESS_PARAMETERS:
+        if name in info.parameters and info.parameters[name]["type"] == "array":
+            return {name: urls}
     if len(urls) > 1:
         raise BadRequest(f"{info.name} takes one address at a time. Send each in a request of its own.")
-    return {"url": urls[0]} if urls else {}
+    single = next((name for name in ADDRESS_PARAMETERS if name in info.parameters), "url")
+    return {single: urls[0]} if urls else {}
 
 
 def first_address(params: Mapping[str, Any]) -> str:
