@@ -196,11 +196,14 @@ def with_links(stats: Any) -> dict[str, Any] | None:
     files = stats.get("output_files")
     if not isinstance(files, Mapping):
         return dict(stats)
-    made = {
-        name: links.absolute(links.signed(link)) if isinstance(link := files.get(name), str) else None
-        for name in OUTPUT_LINKS
-    }
+    made: dict[str, Any] = {name: _link(files.get(name)) for name in OUTPUT_LINKS}
+    if isinstance(images := files.get("images"), list):
+        made["images"] = [_link(image) for image in images]
     return {**stats, "output_files": {**files, **made}}
+
+
+def _link(link: Any) -> str | None:
+    return links.absolute(links.signed(link)) if isinstance(link, str) else None
 
 
 def _json(value: Any) -> Any:

@@ -18,6 +18,25 @@ EMPTY_ZIP_MAGIC = b"PK\x05\x06"
 OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 
+class Budget:
+    """What archives within archives may hold together: each alone keeps within its bounds, thousands of them do not."""
+
+    def __init__(self) -> None:
+        self.bytes = MAX_UNPACKED
+        self.members = MAX_MEMBERS
+
+    def spend(self, members: list[zipfile.ZipInfo]) -> None:
+        """:raises PluginError: ``too_large``"""
+        self.bytes -= sum(member.file_size for member in members)
+        self.members -= len(members)
+        if self.bytes < 0 or self.members < 0:
+            raise PluginError(
+                "too_large",
+                "Unpacked, the archives inside of this one would be too large.",
+                hint="Unpack it and upload what is inside.",
+            )
+
+
 def open_zip(stream: BinaryIO, what: str = "archive") -> zipfile.ZipFile:
     """Open a zip whose members may all be unpacked safely.
 

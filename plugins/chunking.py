@@ -339,19 +339,34 @@ def _heading(line: str, previous: str, place: int) -> Heading | None:
 
 
 def _overlapping(cuts: Iterable[_Cut], options: SplitOptions) -> Iterator[Piece]:
-    """Put the end of the text before each cut in front of it: at most ``overlap`` characters, from a word's start."""
+    """Put the end of the text before each cut in front of it: at most ``overlap`` characters, from a word's start.
+
+    A heading that would be a piece of its own, since what follows is long, is then found in the next one anyway.
+    """
     overlap = options.overlap
     place = 0
     tail = ""
+    heading: Piece | None = None
     for text, path in cuts:
         whole = tail + text
         start = place - len(tail)
         place += len(text)
-        body = whole.strip()
         if text and not text.isspace():
-            yield Piece(body, start + len(whole) - len(whole.lstrip()), path)
+            piece = Piece(whole.strip(), start + len(whole) - len(whole.lstrip()), path)
+            heading = piece if path and len(text) <= overlap and _is_heading(text) else None
+            if heading is None:
+                yield piece
+        elif heading:
+            yield heading
+            heading = None
         if overlap:
             tail = _tail(whole, overlap)
+    if heading:
+        yield heading
+
+
+def _is_heading(text: str) -> bool:
+    return all(_ATX.match(line) for line in text.split("\n") if line.strip())
 
 
 _WORD_START = re.compile(r"(?<=\s)\S")

@@ -7,99 +7,97 @@ and knows how to fetch addresses, transcribe speech with a third party and load 
 import io
 import re
 import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from plugins import archives
 from plugins.archives import OLE_MAGIC, ZIP_MAGIC, corrupt, encrypted, open_zip, read_member
 from plugins.base import PluginError
+from plugins.pages import Document, tidy, without_data
+from plugins.pdf_pages import pdf_document
+from plugins.slides import slides_document
+from plugins.source import Source
 from plugins.tables import csv_markdown, workbook_markdown
-from plugins.text import decode
+from plugins.text import decode, read_stream
+from plugins.word_pages import word_document
 
 if TYPE_CHECKING:
     from markitdown import DocumentConverter
 
 MAX_TEXT = 64 * 1024**2
+MAX_NAME = 200  # characters of a file's name inside an archive that are shown
 MAX_HTML = 16 * 1024**2  # its tree takes about thirty times the room
-# MarkItDown looks for tables on each page, 0.3 s a page; longer documents get the fast reader, 0.01 s a page.
-PAGES_WITH_TABLES = 60
 
 
-def _ignore(*_: Any) -> None:
-    pass
-
-
-@dataclass(frozen=True)
-class Source:
-    """What to convert: a seekable stream, the extension (without dot) that says what it is, and the name people know.
-
-    ``tell(message)`` hears what happens now, ``warn(message, data)`` what was left out.
-    """
-
-    stream: BinaryIO
-    extension: str
-    name: str
-    tell: Callable[[str], None] = _ignore
-    warn: Callable[[str, Any], None] = _ignore
-    depth: int = field(default=0, kw_only=True)
-
-    def head(self, length: int = 8) -> bytes:
-        self.stream.seek(0)
-        data = self.stream.read(length)
-        self.stream.seek(0)
-        return data
-
-    def read(self, limit: int, what: str) -> bytes:
-        self.stream.seek(0)
-        data = self.stream.read(limit + 1)
-        if len(data) > limit:
-            raise PluginError(
-                "too_large",
-                f"The {what} is larger than {limit // 1024**2} MB.",
-                hint="Upload it with simple_ingest, which reads text in pieces, or split it.",
-            )
-        return data
-
-
-def to_markdown(source: Source) -> str:
-    """The document as Markdown.
+def to_document(source: Source) -> Document:
+    """The document as Markdown, with its pages when its kind knows pages. It may be without text.
 
     :raises PluginError: ``unsupported``, ``encrypted``, ``corrupt``, ``too_large``, ``not_text`` or ``no_text``
     """
+    convert, what = _converter(source)
+    try:
+        made = convert(source)
+    except (PluginError, MemoryError):
+        raise
+    except Exception as error:
+        # The readers fail on damaged files in every way there is: KeyError, struct.error, XMLSyntaxError, …
+        raise corrupt(what) from error
+    return made if isinstance(made, Document) else Document((tidy(made),))
+
+
+def to_markdown(source: Source) -> str:
+    """The document as Markdown, its pictures left out.
+
+    :raises PluginError: as :func:`to_document`, and ``no_text`` when there is none
+    """
+    document = to_document(source)
+    if not document.has_text():
+        raise no_text(source.extension)
+    return document.without_pictures().markdown
+
+
+def _converter(source: Source) -> "tuple[Callable[[Source], Document | str], str]":
     if source.extension not in _CONVERTERS:
         raise PluginError(
             "unsupported",
             f"Files of type .{source.extension or '?'} cannot be converted.",
             hint=f"Upload one of: {', '.join(SUPPORTED)}.",
         )
-    convert, what = _CONVERTERS[source.extension]
-    try:
-        markdown = convert(source)
-    except (PluginError, MemoryError):
-        raise
-    except Exception as error:
-        # The readers fail on damaged files in every way there is: KeyError, struct.error, XMLSyntaxError, …
-        raise corrupt(what) from error
-    markdown = _tidy(markdown)
-    if not markdown:
-        raise _no_text(source.extension, what)
-    return markdown
+    return _CONVERTERS[source.extension]
 
 
-def _tidy(markdown: str) -> str:
-    return re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+\n", "\n", markdown.replace("\r\n", "\n"))).strip()
-
-
-def _no_text(extension: str, what: str) -> PluginError:
+def no_text(extension: str) -> PluginError:
     if extension == "pdf":
         return PluginError(
             "no_text",
             "The PDF holds no text: its pages are probably scanned pictures.",
             hint="Run text recognition (OCR) on it, or export it again from the program that made it.",
         )
+    what = _CONVERTERS[extension][1] if extension in _CONVERTERS else "file"
     return PluginError("no_text", f"The {what} holds no text.", hint="Check that the right file was uploaded.")
+
+
+# -- Text that is read as a stream ------------------------------------------------------------------
+
+
+def text_stream(source: Source) -> Iterator[str]:
+    """The Markdown of a file of a kind in ``STREAMED``, in blocks: memory does not grow with the file.
+
+    :raises PluginError: ``not_text``, ``no_text`` or ``corrupt``
+    """
+    blocks = _watched(source)
+    return csv_markdown(blocks) if source.extension == "csv" else blocks
+
+
+def _watched(source: Source) -> Iterator[str]:
+    """The text of the file, told about by the bytes that were read."""
+    source.stream.seek(0, io.SEEK_END)
+    size = source.stream.tell()
+    for block in read_stream(source.stream):
+        source.tell(f"{source.stream.tell() / 1e6:.1f} of {size / 1e6:.1f} MB read")
+        yield block
 
 
 # -- Converters -------------------------------------------------------------------------------------
@@ -117,7 +115,7 @@ def _text(source: Source) -> str:
 
 
 def _csv(source: Source) -> str:
-    return csv_markdown(decode(source.read(MAX_TEXT, "CSV file")))
+    return "".join(csv_markdown([decode(source.read(MAX_TEXT, "CSV file"))]))
 
 
 def _xml(source: Source) -> str:
@@ -138,67 +136,26 @@ def _html(source: Source) -> str:
     from markitdown.converters import HtmlConverter
 
     text = decode(source.read(MAX_HTML, "web page"), declared=True)
-    return str(HtmlConverter().convert_string(text).markdown)
-
-
-def _pdf(source: Source) -> str:
-    import pypdfium2
-    from markitdown.converters import PdfConverter
-
-    source.stream.seek(0)
-    try:
-        document = pypdfium2.PdfDocument(source.stream)
-    except pypdfium2.PdfiumError as error:
-        if getattr(error, "err_code", None) == _FPDF_ERR_PASSWORD:
-            raise encrypted("PDF") from error
-        raise corrupt("PDF") from error
-    try:
-        if len(document) > PAGES_WITH_TABLES:
-            return _quick_pdf(document, source)
-    finally:
-        document.close()
-    return _with(PdfConverter(), source.stream, "pdf")
-
-
-_FPDF_ERR_PASSWORD = 4
-
-
-def _quick_pdf(document: Any, source: Source) -> str:
-    pages = []
-    for number in range(len(document)):
-        if number % 20 == 0:
-            source.tell(f"Converting page {number + 1} of {len(document)}...")
-        page = document[number]
-        text_page = page.get_textpage()
-        # U+FFFE marks a hyphen that only the line's end put there
-        pages.append(text_page.get_text_range().replace("\r\n", "\n").replace("\ufffe\n", "").replace("\ufffe", ""))
-        text_page.close()
-        page.close()
-    return "\n\n".join(pages)
+    return without_data(str(HtmlConverter().convert_string(text).markdown))
 
 
 _OFFICE_NAMES = {"docx": "Word document", "pptx": "presentation", "xlsx": "workbook"}
 _OFFICE_PARTS = {"docx": "word/", "pptx": "ppt/", "xlsx": "xl/"}
 
 
-def _docx(source: Source) -> str:
-    from markitdown.converters import DocxConverter
-
+def _docx(source: Source) -> Document:
     _check_office(source, "docx")
-    return _with(DocxConverter(), source.stream, "docx")
+    return word_document(source)
 
 
-def _pptx(source: Source) -> str:
-    from markitdown.converters import PptxConverter
-
+def _pptx(source: Source) -> Document:
     _check_office(source, "pptx")
-    markdown = _with(PptxConverter(), source.stream, "pptx")
-    return re.sub(r"<!-- Slide number: (\d+) -->", r"*Slide \1*", markdown)
+    return slides_document(source)
 
 
 def _xlsx(source: Source) -> str:
     _check_office(source, "xlsx")
-    return workbook_markdown(source.stream)
+    return workbook_markdown(source.stream, source.tell)
 
 
 def _xls(source: Source) -> str:
@@ -237,7 +194,7 @@ def _epub(source: Source) -> str:
     with open_zip(source.stream, "e-book") as archive:
         if {"META-INF/rights.xml", "META-INF/license.lcpl"} & set(archive.namelist()):
             raise encrypted("e-book")
-    return _with(EpubConverter(), source.stream, "epub")
+    return without_data(_with(EpubConverter(), source.stream, "epub"))
 
 
 def _check_office(source: Source, extension: str) -> None:
@@ -287,12 +244,13 @@ def _zip(source: Source) -> str:
     with open_zip(source.stream) as archive:
         members = [member for member in archive.infolist() if not member.is_dir() and not _is_noise(member.filename)]
         for number, member in enumerate(members, 1):
-            source.tell(f"Converting {member.filename} ({number} of {len(members)})...")
+            name = " ".join(member.filename.split())[:MAX_NAME]  # a line end in it would begin a heading of its own
+            source.tell(f"Converting {name} ({number} of {len(members)})...")
             try:
-                parts.append(f"## File: {member.filename}\n\n{_member(archive, member, source)}")
+                parts.append(f"## File: {name}\n\n{_member(archive, member, source)}")
             except PluginError as error:
-                failures.append((member.filename, error))
-                source.warn(f"{member.filename} was left out: {error.message}", {"code": error.code})
+                failures.append((name, error))
+                source.warn(f"{name} was left out: {error.message}", {"code": error.code})
     if not parts and failures:
         name, first = failures[0]
         raise PluginError(
@@ -309,6 +267,9 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, source: Source) -
     if extension not in _CONVERTERS:
         raise PluginError("unsupported", f"Files of type .{extension or '?'} cannot be converted.")
     stream = io.BytesIO(read_member(archive, member))
+    if stream.getvalue().startswith(ZIP_MAGIC):
+        with open_zip(stream) as inner:
+            source.budget.spend(inner.infolist())
     return to_markdown(
         replace(source, stream=stream, extension=extension, name=member.filename, depth=source.depth + 1)
     )
@@ -318,8 +279,8 @@ def _is_noise(name: str) -> bool:
     return name.startswith("__MACOSX/") or Path(name).name in {".DS_Store", "Thumbs.db", "desktop.ini"}
 
 
-_CONVERTERS: dict[str, tuple[Callable[[Source], str], str]] = {
-    "pdf": (_pdf, "PDF"),
+_CONVERTERS: dict[str, tuple[Callable[[Source], Document | str], str]] = {
+    "pdf": (pdf_document, "PDF"),
     "docx": (_docx, "Word document"),
     "pptx": (_pptx, "presentation"),
     "xlsx": (_xlsx, "workbook"),
@@ -336,3 +297,4 @@ _CONVERTERS: dict[str, tuple[Callable[[Source], str], str]] = {
     "md": (_text, "Markdown file"),
 }
 SUPPORTED = tuple(sorted(set(_CONVERTERS) - {"htm"}))
+STREAMED = frozenset({"csv", "json", "md", "txt"})

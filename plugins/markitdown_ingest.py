@@ -1,19 +1,24 @@
 """Office documents, PDFs, e-books and more: converted to Markdown, shown as a page, split along its headings."""
 
-import time
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit, urlunsplit
 
 from plugins.base import Chunk, IngestPlugin, ParameterSpecs, PluginRegistry
 from plugins.chunking import split, split_options, split_parameters
-from plugins.convert import SUPPORTED, Source, to_markdown
-from plugins.metadata import chunk_of, file_metadata
+from plugins.conversion import CONVERTING, Upload
+from plugins.convert import SUPPORTED
+from plugins.metadata import chunk_of, described_parameters, file_metadata
+from plugins.pages import Pages
 from plugins.preview import write_preview
+from plugins.report import Figures, Pace, sibling_url
 
 STAGES = 4
-_PREVIEW_CHARACTERS = 2500
+_CONVERT, _PREVIEW, _SPLIT = 1, 2, 3
+_PREVIEWING = "Generating HTML preview..."
+_SPLITTING = "Splitting content into chunks..."
+
+Read = Callable[[Callable[[str], None]], Iterator[str]]
 
 
 @PluginRegistry.register
@@ -33,19 +38,7 @@ class MarkItDownIngest(IngestPlugin):
         import pypdfium2  # noqa: F401
 
     def get_parameters(self) -> ParameterSpecs:
-        return {
-            **split_parameters(2000, 200),
-            "description": {
-                "type": "long-string",
-                "description": "What the document is about",
-                "help_text": "Kept with every chunk.",
-            },
-            "citation": {
-                "type": "long-string",
-                "description": "How to cite the document",
-                "help_text": "Kept with every chunk.",
-            },
-        }
+        return {**split_parameters(2000, 200), **described_parameters()}
 
     def ingest(self, file_path: str, **kwargs: Any) -> Iterator[Chunk]:
         """Yield the chunks of a document; its HTML page is written next to it.
@@ -53,96 +46,54 @@ class MarkItDownIngest(IngestPlugin):
         :raises PluginError: ``unsupported``, ``encrypted``, ``corrupt``, ``too_large``, ``not_text``, ``no_text``,
             ``bad_parameter``
         """
-        path = Path(file_path)
-        name = str(kwargs.get("original_filename") or path.name)
+        upload = Upload(self, Path(file_path), kwargs, _CONVERT, STAGES)
         options = split_options(kwargs, size=2000, overlap=200, markdown=True)
-        clock = _Clock()
+        figures = Figures(str(kwargs.get("file_url") or ""), options.strategy)
 
-        self.report_progress(kwargs, 1, STAGES, "Converting document to Markdown...")
-        markdown = self._convert(path, name, kwargs)
-        clock.note("conversion", f"{len(markdown)} characters")
+        upload.tell(CONVERTING)
+        read, pages = self._converted(upload, figures)
 
-        self.report_progress(kwargs, 2, STAGES, "Generating HTML preview...")
-        page = preview_path(path)
-        write_preview(markdown, name, page)
-        clock.note("preview", page.name)
+        upload.tell(_PREVIEWING, _PREVIEW)
+        page = preview_path(upload.path)
+        write_preview(read(_ignore), upload.name, page, tell=lambda message: upload.tell(message, _PREVIEW))
+        figures.clock.note("preview", page.name)
 
-        self.report_progress(kwargs, 3, STAGES, "Splitting content into chunks...")
-        file_url = str(kwargs.get("file_url") or "")
+        upload.tell(_SPLITTING, _SPLIT)
         metadata = {
             **file_metadata(file_path, kwargs, options),
-            "file_url": sibling_url(file_url, page.name),
-            "original_file_url": file_url,
+            "file_url": sibling_url(figures.file_url, page.name),
+            "original_file_url": figures.file_url,
         }
-        sizes = []
-        for index, piece in enumerate(split([markdown], options)):
-            yield chunk_of(piece, metadata, index)
-            sizes.append(len(piece.text))
-        clock.note("chunking", f"{len(sizes)} chunks")
+        pace = Pace()
+        blocks = read(lambda message: upload.tell(f"{_SPLITTING} {message}", _SPLIT))
+        for index, piece in enumerate(split(figures.counted(blocks), options)):
+            own = pages.label(piece.start, piece.start + len(piece.text))
+            yield chunk_of(piece, {**metadata, **own}, index)
+            figures.chunks.add(len(piece.text))
+            if pace() and not upload.is_streamed:
+                upload.tell(f"{_SPLITTING} {index + 1:,} so far", _SPLIT)
+        figures.clock.note("chunking", f"{figures.chunks.count} chunks")
 
-        self.report_stats(kwargs, _stats(markdown, options.strategy, sizes, clock, file_url))
-        self.report_progress(kwargs, STAGES, STAGES, f"Conversion complete: {len(sizes)} chunks")
+        self.report_stats(kwargs, figures.to_json())
+        upload.tell(f"Conversion complete: {figures.chunks.count} chunks", STAGES)
 
-    def _convert(self, path: Path, name: str, kwargs: dict[str, Any]) -> str:
-        warn = kwargs.get("warning_callback") or (lambda *_: None)
-        with path.open("rb") as stream:
-            extension = path.suffix or Path(name).suffix
-            return to_markdown(
-                Source(
-                    stream,
-                    extension.lower().lstrip("."),
-                    name,
-                    tell=lambda message: self.report_progress(kwargs, 1, STAGES, message),
-                    warn=warn,
-                )
-            )
+    def _converted(self, upload: Upload, figures: Figures) -> tuple[Read, Pages]:
+        """The text, to be read as often as needed, and the pages of its chunks."""
+        if upload.is_streamed:
+            figures.clock.note("conversion", "read as a stream")
+            return upload.blocks, Pages()
+        raw, how = upload.document()
+        document = raw.without_pictures()
+        figures.attention = upload.judge(document)
+        figures.clock.note("conversion", f"{len(document.markdown)} characters, {how}")
+        return lambda tell: document.blocks(), Pages(document)
+
+
+def _ignore(message: str) -> None:
+    pass
 
 
 def preview_path(path: Path) -> Path:
     """Where the page of an upload goes: beside it, and never in its place."""
     ending = ".converted.html" if path.suffix.lower() in {".html", ".htm"} else ".html"
     return path.with_name(path.stem + ending)
-
-
-def sibling_url(url: str, name: str) -> str:
-    """*url* with its last part replaced by *name*; a query belongs to the old part and goes."""
-    if not url:
-        return ""
-    parts = urlsplit(url)
-    path = str(PurePosixPath(parts.path).with_name(quote(name))) if parts.path.strip("/") else parts.path
-    return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
-
-
-class _Clock:
-    """Times the stages, in the shape of ``stage_timings``."""
-
-    def __init__(self) -> None:
-        self.timings: list[dict[str, Any]] = []
-        self._last = time.monotonic()
-
-    def note(self, stage: str, message: str) -> None:
-        now = time.monotonic()
-        self.timings.append({"stage": stage, "duration_ms": round((now - self._last) * 1000), "message": message})
-        self._last = now
-
-
-def _stats(markdown: str, strategy: str, sizes: list[int], clock: _Clock, file_url: str) -> dict[str, Any]:
-    """The job's ``processing_stats``, with the keys that LAMB's job window reads."""
-    average = round(sum(sizes) / len(sizes), 1) if sizes else 0.0
-    return {
-        "content_length": len(markdown),
-        "images_extracted": 0,
-        "images_with_llm_descriptions": 0,
-        "llm_calls": [],
-        "total_llm_duration_ms": 0,
-        "chunking_strategy": strategy,
-        "chunk_stats": {
-            "count": len(sizes),
-            "avg_size": average,
-            "min_size": min(sizes, default=0),
-            "max_size": max(sizes, default=0),
-        },
-        "stage_timings": clock.timings,
-        "output_files": {"markdown_url": None, "images_folder_url": None, "original_file_url": file_url or None},
-        "markdown_preview": markdown[:_PREVIEW_CHARACTERS],
-    }

@@ -1,7 +1,8 @@
 """The HTML page that shows a converted document. Nothing in the document can become a tag, a script or a request."""
 
 import html
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from plugins.chunking import markdown_blocks
 
 # Rendering takes about a second and a half a million characters; the rest is shown as plain text.
 RENDERED_CHARACTERS = 1_000_000
+SHOWN_CHARACTERS = 10_000_000  # no browser shows more without pain; the upload itself is linked beside the page
 _BLOCK_CHARACTERS = 50_000
 
 _HEAD = """<!doctype html>
@@ -49,26 +51,66 @@ header {{ border-bottom: 1px solid #cbd2d9; color: #52606d; }}
 _FOOT = "</main>\n</body>\n</html>\n"
 
 
-def write_preview(markdown: str, title: str, path: Path) -> None:
-    """Write the page for *markdown* to *path*; it appears only when it is whole."""
+def write_preview(
+    blocks: Iterable[str], title: str, path: Path, tell: Callable[[str], None] = lambda message: None
+) -> None:
+    """Write the page for a stream of Markdown to *path*; it appears only when it is whole.
+
+    Of a stream that is longer than the page may be, the rest is not read.
+    """
     part = path.with_name(path.name + ".part")
     try:
         with part.open("w", encoding="utf-8", errors="replace") as file:
             file.write(_HEAD.format(title=html.escape(title)))
-            file.writelines(_body(markdown))
+            for piece in _body(blocks):
+                file.write(piece)
+                tell("Generating HTML preview...")
             file.write(_FOOT)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 
 
-def _body(markdown: str) -> Iterator[str]:
-    renderer = _markdown()
-    for block, _ in markdown_blocks([markdown[:RENDERED_CHARACTERS]], _BLOCK_CHARACTERS):
-        yield str(renderer.render(block))
-    rest = markdown[RENDERED_CHARACTERS:]
-    if rest:
-        yield f"<pre>{html.escape(rest)}</pre>\n"
+def _body(blocks: Iterable[str]) -> Iterator[str]:
+    renderer, stream, head = _markdown(), _Stream(blocks), ""
+    for block, _ in markdown_blocks(stream.take(RENDERED_CHARACTERS), _BLOCK_CHARACTERS):
+        yield str(renderer.render(head + block if block.startswith("|") else block))
+        head = _head_of_open_table(block, head)
+    if not stream.ended:
+        yield "<pre>"
+        yield from map(html.escape, stream.take(SHOWN_CHARACTERS - RENDERED_CHARACTERS))
+        yield "</pre>\n"
+    if not stream.ended:
+        yield "<p>The document goes on, but is too long to be shown here.</p>\n"
+
+
+class _Stream:
+    """Hands out a stream of text in portions."""
+
+    def __init__(self, blocks: Iterable[str]) -> None:
+        self._blocks = iter(blocks)
+        self._held = next(self._blocks, "")
+
+    @property
+    def ended(self) -> bool:
+        return not self._held
+
+    def take(self, characters: int) -> Iterator[str]:
+        while self._held and characters > 0:
+            block, self._held = self._held[:characters], self._held[characters:]
+            characters -= len(block)
+            self._held = self._held or next(self._blocks, "")
+            yield block
+
+
+_TABLE_HEAD = re.compile(r"^\|.*\n\|(?: *:?-+:? *\|)+ *\n", re.MULTILINE)
+
+
+def _head_of_open_table(block: str, head: str) -> str:
+    """The head of the table that *block* ends in: the next block may be the rest of it. *head* is that of the last."""
+    if not block.rstrip("\n").rpartition("\n")[2].startswith("|"):
+        return ""
+    return next(reversed(_TABLE_HEAD.findall(block)), head)
 
 
 def _markdown() -> MarkdownIt:

@@ -2,19 +2,59 @@
 
 import csv
 import datetime
-import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 from typing import Any, BinaryIO
 
+from plugins.base import PluginError
+
 _SNIFFED = 16_384
+_LONGEST_FIELD = 10_000_000
+_TOLD_ROWS = 2000
 _DELIMITERS = ",;\t|"
 
 
-def csv_markdown(text: str) -> str:
-    """A CSV file as one table. The delimiter is found out: spreadsheets write ``;`` in much of the world."""
-    csv.field_size_limit(10_000_000)
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text[:_SNIFFED]))
-    return "\n".join(table_lines(rows))
+def csv_markdown(blocks: Iterable[str]) -> Iterator[str]:
+    """A CSV file as one table, in blocks of text. The delimiter is found out: spreadsheets write ``;`` in much of the
+    world.
+
+    :raises PluginError: ``corrupt`` when a quotation mark is never closed
+    """
+    csv.field_size_limit(_LONGEST_FIELD)
+    stream = iter(blocks)
+    first = next(stream, "")
+    rows = csv.reader(_lines(chain([first], stream)), delimiter=_delimiter(first[:_SNIFFED]))
+    try:
+        for lines in batched(table_lines(rows)):
+            yield "\n".join(lines) + "\n"
+    except csv.Error as error:
+        raise PluginError(
+            "corrupt",
+            f"Near line {rows.line_num} of the CSV file a field does not end.",
+            hint="Look there for a quotation mark that is not closed.",
+        ) from error
+
+
+def _lines(blocks: Iterable[str]) -> Iterator[str]:
+    """Lines with their ends. A quoted field may hold line ends; the reader puts them together again."""
+    rest = ""
+    for block in blocks:
+        lines = (rest + block).split("\n")
+        rest = lines.pop()
+        for line in lines:
+            yield line + "\n"
+        if len(rest) > _LONGEST_FIELD:
+            yield rest
+            rest = ""
+    if rest:
+        yield rest
+
+
+def batched(lines: Iterable[str]) -> Iterator[list[str]]:
+    """Lines by the thousand, as what follows takes them faster."""
+    source = iter(lines)
+    while batch := list(islice(source, 1000)):
+        yield batch
 
 
 def _delimiter(sample: str) -> str:
@@ -28,7 +68,7 @@ def _delimiter(sample: str) -> str:
     return max(_DELIMITERS, key=score)
 
 
-def workbook_markdown(stream: BinaryIO) -> str:
+def workbook_markdown(stream: BinaryIO, tell: Callable[[str], None]) -> str:
     """An Excel workbook (xlsx), each sheet a heading and a table; formulas as the values last computed.
 
     Read row by row: the usual way through data frames and HTML needs a hundred times the file's size in memory.
@@ -40,12 +80,19 @@ def workbook_markdown(stream: BinaryIO) -> str:
         parts = []
         for sheet in workbook.worksheets:
             sheet.reset_dimensions()  # what the file says about its size is often wrong
-            lines = list(table_lines([_cell(value) for value in row] for row in sheet.iter_rows(values_only=True)))
+            lines = list(table_lines(_rows(sheet, tell)))
             if lines:
                 parts.append(f"## {sheet.title}\n\n" + "\n".join(lines))
         return "\n\n".join(parts)
     finally:
         workbook.close()
+
+
+def _rows(sheet: Any, tell: Callable[[str], None]) -> Iterator[list[str]]:
+    for number, row in enumerate(sheet.iter_rows(values_only=True)):
+        if number % _TOLD_ROWS == 0:
+            tell(f"Converting the sheet {sheet.title}: {number:,} rows so far...")
+        yield [cell_text(value) for value in row]
 
 
 def table_lines(rows: Iterable[Iterable[str]]) -> Iterator[str]:
@@ -73,7 +120,7 @@ def _escaped(cell: str) -> str:
     return " ".join(cell.replace("\\", "\\\\").replace("|", "\\|").split())
 
 
-def _cell(value: Any) -> str:
+def cell_text(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:

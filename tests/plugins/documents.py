@@ -2,14 +2,19 @@
 
 import hashlib
 import io
+import random
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 _PAD = bytes.fromhex("28BF4E5E4E758A4164004E56FFFA01082E2E00B6D0683E802F0CA9FE6453697A")
 
 
-def pdf(pages: list[str], password: str = "") -> bytes:
-    """A PDF with one line of text a page, encrypted with 40-bit RC4 when *password* is given."""
+def pdf(pages: list[str], password: str = "", pictures: dict[int, bytes] | None = None) -> bytes:
+    """A PDF whose pages hold lines of text, encrypted with 40-bit RC4 when *password* is given.
+
+    :param pictures: JPEGs by the number of the page (from 1) that shows them; the same bytes are stored once
+    """
     ident = b"0123456789abcdef"
     key, owner, permissions = b"", b"", -4
     if password:
@@ -21,14 +26,23 @@ def pdf(pages: list[str], password: str = "") -> bytes:
     objects = [b"<< /Type /Catalog /Pages 2 0 R >>", b""]
     objects.append(b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>")
     kids = []
-    for text in pages:
-        escaped = text.replace("\\", "\\\\").replace("(", "\\(").replace(")", "\\)").encode("latin-1")
-        content = b"BT /F1 12 Tf 72 720 Td (" + escaped + b") Tj ET" if text else b""
+    stored: dict[bytes, int] = {}
+    for data in (pictures or {}).values():
+        if data not in stored:
+            objects.append(_pdf_picture(data))
+            stored[data] = len(objects)
+    for page, text in enumerate(pages, 1):
+        content = _pdf_text(text)
+        shown = (pictures or {}).get(page)
+        resources = b"/Font << /F1 3 0 R >>"
+        if shown is not None:
+            resources += b" /XObject << /Im1 %d 0 R >>" % stored[shown]
+            content += b" q 200 0 0 200 72 300 cm /Im1 Do Q"
         number = len(objects) + 1
         kids.append(b"%d 0 R" % number)
         objects.append(
             b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents %d 0 R"
-            b" /Resources << /Font << /F1 3 0 R >> >> >>" % (number + 1)
+            b" /Resources << %s >> >>" % (number + 1, resources)
         )
         if key:
             suffix = (number + 1).to_bytes(3, "little") + b"\0\0"
@@ -54,6 +68,35 @@ def pdf(pages: list[str], password: str = "") -> bytes:
     return bytes(out)
 
 
+def _pdf_text(text: str) -> bytes:
+    lines = []
+    for number, line in enumerate(text.split("\n") if text else []):
+        escaped = line.replace("\\", "\\\\").replace("(", "\\(").replace(")", "\\)").encode("latin-1")
+        lines.append(b"BT /F1 12 Tf 72 %d Td (" % (720 - 16 * number) + escaped + b") Tj ET")
+    return b"\n".join(lines)
+
+
+def _pdf_picture(jpeg: bytes) -> bytes:
+    from PIL import Image
+
+    width, height = Image.open(io.BytesIO(jpeg)).size
+    head = b"<< /Type /XObject /Subtype /Image /Width %d /Height %d /ColorSpace /DeviceRGB /BitsPerComponent 8" % (
+        width,
+        height,
+    )
+    return head + b" /Filter /DCTDecode /Length %d >>\nstream\n" % len(jpeg) + jpeg + b"\nendstream"
+
+
+def image(seed: int = 0, kind: str = "PNG", size: tuple[int, int] = (80, 60)) -> bytes:
+    """A picture of noise: it cannot be packed to nothing."""
+    from PIL import Image
+
+    noise = random.Random(seed).randbytes(size[0] * size[1] * 3)
+    stream = io.BytesIO()
+    Image.frombytes("RGB", size, noise).save(stream, kind)
+    return stream.getvalue()
+
+
 def rc4(key: bytes, data: bytes) -> bytes:
     box, j = list(range(256)), 0
     for i in range(256):
@@ -72,40 +115,81 @@ def zipped(members: dict[str, bytes | str]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in members.items():
-            archive.writestr(name, data)
+            # without the time of day, so that the same document is made of the same bytes
+            archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
 
 
 _WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 
 
-def docx(paragraphs: list[tuple[str, str]], head: str = "") -> bytes:
-    """A Word document; each paragraph is ``(style, text)``, style ``Heading1`` or empty."""
+_DRAWING = (
+    '<w:drawing xmlns:wp="http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing"><wp:inline>'
+    '<wp:docPr id="1" name="Picture 1" descr="{alt}"/>'
+    '<a:graphic xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"><a:graphicData><pic:pic '
+    'xmlns:pic="http://schemas.openxmlformats.org/drawingml/2006/picture"><pic:blipFill><a:blip '
+    'xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships" r:embed="{name}"/>'
+    "</pic:blipFill></pic:pic></a:graphicData></a:graphic></wp:inline></w:drawing>"
+)
+PAGE_END = '</w:t><w:br w:type="page"/><w:t>'  # forced by the author
+SHOWN_END = "</w:t><w:lastRenderedPageBreak/><w:t>"  # where Word last ended a page
+
+
+def drawing(name: str, alt: str) -> str:
+    """A picture inside a paragraph's text; *name* is its key among the pictures."""
+    return f"</w:t>{_DRAWING.format(alt=alt, name=name)}<w:t>"
+
+
+def docx(
+    paragraphs: list[tuple[str, str]],
+    head: str = "",
+    pictures: dict[str, bytes] | None = None,
+    notes: Sequence[str] = (),
+) -> bytes:
+    """A Word document; each paragraph is ``(style, text)``, style ``Heading1`` to ``Heading6`` or empty.
+
+    :param pictures: by the name that :func:`drawing` has for them
+    :param notes: footnotes; the text refers to them by ``{note0}`` and so on
+    """
     body = "".join(
-        f'<w:p><w:pPr><w:pStyle w:val="{style}"/></w:pPr><w:r><w:t>{text}</w:t></w:r></w:p>'
+        f'<w:p><w:pPr><w:pStyle w:val="{style}"/></w:pPr><w:r><w:t xml:space="preserve">{text}</w:t></w:r></w:p>'
         for style, text in paragraphs
     )
+    for number in range(len(notes)):
+        body = body.replace(f"{{note{number}}}", f'</w:t><w:footnoteReference w:id="{number + 1}"/><w:t>')
     declaration = '<?xml version="1.0" encoding="UTF-8"?>'
     types = "http://schemas.openxmlformats.org/package/2006/content-types"
     relations = "http://schemas.openxmlformats.org/package/2006/relationships"
     office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
     main = "application/vnd.openxmlformats-officedocument.wordprocessingml"
-    return zipped(
-        {
-            "[Content_Types].xml": f'{declaration}<Types xmlns="{types}">'
-            '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
-            f'<Override PartName="/word/document.xml" ContentType="{main}.document.main+xml"/>'
-            f'<Override PartName="/word/styles.xml" ContentType="{main}.styles+xml"/></Types>',
-            "_rels/.rels": f'{declaration}<Relationships xmlns="{relations}"><Relationship Id="rId1" '
-            f'Type="{office}/officeDocument" Target="word/document.xml"/></Relationships>',
-            "word/_rels/document.xml.rels": f'{declaration}<Relationships xmlns="{relations}"><Relationship Id="rId1" '
-            f'Type="{office}/styles" Target="styles.xml"/></Relationships>',
-            "word/styles.xml": f'{declaration}<w:styles xmlns:w="{_WORD}"><w:style w:type="paragraph" '
-            'w:styleId="Heading1"><w:name w:val="heading 1"/></w:style></w:styles>',
-            "word/document.xml": f'{declaration}{head}<w:document xmlns:w="{_WORD}">'
-            f"<w:body>{body}</w:body></w:document>",
-        }
+    styles = "".join(
+        f'<w:style w:type="paragraph" w:styleId="Heading{n}"><w:name w:val="heading {n}"/></w:style>'
+        for n in range(1, 7)
     )
+    media = "".join(
+        f'<Relationship Id="{name}" Type="{office}/image" Target="media/{name}.png"/>' for name in pictures or {}
+    )
+    footnotes = "".join(
+        f'<w:footnote w:id="{n}"><w:p><w:r><w:t>{text}</w:t></w:r></w:p></w:footnote>'
+        for n, text in enumerate(notes, 1)
+    )
+    members = {
+        "[Content_Types].xml": f'{declaration}<Types xmlns="{types}">'
+        '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+        '<Default Extension="png" ContentType="image/png"/>'
+        f'<Override PartName="/word/document.xml" ContentType="{main}.document.main+xml"/>'
+        f'<Override PartName="/word/footnotes.xml" ContentType="{main}.footnotes+xml"/>'
+        f'<Override PartName="/word/styles.xml" ContentType="{main}.styles+xml"/></Types>',
+        "_rels/.rels": f'{declaration}<Relationships xmlns="{relations}"><Relationship Id="rId1" '
+        f'Type="{office}/officeDocument" Target="word/document.xml"/></Relationships>',
+        "word/_rels/document.xml.rels": f'{declaration}<Relationships xmlns="{relations}"><Relationship Id="rId1" '
+        f'Type="{office}/styles" Target="styles.xml"/><Relationship Id="rId2" Type="{office}/footnotes" '
+        f'Target="footnotes.xml"/>{media}</Relationships>',
+        "word/styles.xml": f'{declaration}<w:styles xmlns:w="{_WORD}">{styles}</w:styles>',
+        "word/footnotes.xml": f'{declaration}<w:footnotes xmlns:w="{_WORD}">{footnotes}</w:footnotes>',
+        "word/document.xml": f'{declaration}{head}<w:document xmlns:w="{_WORD}"><w:body>{body}</w:body></w:document>',
+    }
+    return zipped(members | {f"word/media/{name}.png": data for name, data in (pictures or {}).items()})
 
 
 def xlsx(rows: list[list[object]], title: str = "Data") -> bytes:
@@ -121,14 +205,23 @@ def xlsx(rows: list[list[object]], title: str = "Data") -> bytes:
     return buffer.getvalue()
 
 
-def pptx(slides: list[tuple[str, str]]) -> bytes:
+def pptx(slides: list[tuple[str, str]], pictures: dict[int, bytes] | None = None, notes: str = "") -> bytes:
+    """A presentation of slides with title and text.
+
+    :param pictures: by the number of the slide (from 1) that shows them
+    :param notes: of the last slide
+    """
     from pptx import Presentation
 
     show = Presentation()
-    for title, text in slides:
+    for number, (title, text) in enumerate(slides, 1):
         slide = show.slides.add_slide(show.slide_layouts[1])
         slide.shapes.title.text = title
         slide.placeholders[1].text = text
+        if number in (pictures or {}):
+            slide.shapes.add_picture(io.BytesIO(pictures[number]), 0, 5_000_000)
+    if notes:
+        slide.notes_slide.notes_text_frame.text = notes
     buffer = io.BytesIO()
     show.save(buffer)
     return buffer.getvalue()
