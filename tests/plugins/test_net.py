@@ -23,6 +23,7 @@ NO_WEB_ADDRESSES = [
     "http://user@example.org/", "http://user:secret@example.org/", "http://example.org@127.0.0.1/",
     "http://127.0.0.1:80\\@example.org/", "\x00http://example.org/", "http://example.org\r\nHost: inside/",
     "http://0177.0.0.1/", "http://0251.0376.0251.0376/", "http://１２７.0.0.1/", "http://①②⑦.0.0.1/", "http://[fe80::1%25eth0]/",
+    "http://xn--7a/", "http://xn--a/",
 ]  # fmt: skip
 
 INSIDE = [
@@ -81,6 +82,9 @@ def test_a_name_that_nobody_knows_is_said_to_be_unknown(host):
 # -- Real connections --------------------------------------------------------------------------------
 
 
+BOMB = gzip.compress(bytes(50_000_000))
+
+
 class Pages(http.server.BaseHTTPRequestHandler):
     """A site with every fault: ``/to?URL`` redirects, the others do what their name says."""
 
@@ -113,11 +117,14 @@ class Pages(http.server.BaseHTTPRequestHandler):
     def answer_round(self, _):
         self.answer(302, Location="/round")
 
+    def answer_cookie(self, _):
+        self.answer(200, self.headers.get("Cookie", "").encode(), Set_Cookie="seen=1")
+
     def answer_announced(self, _):
         self.answer(200, Content_Length=str(10**12))
 
     def answer_bomb(self, _):
-        self.answer(200, gzip.compress(bytes(50_000_000)), Content_Encoding="gzip")
+        self.answer(200, BOMB, Content_Encoding="gzip")
 
     def answer_garbled(self, _):
         self.answer(200, b"this is no gzip", Content_Encoding="gzip")
@@ -214,6 +221,26 @@ def test_a_page_is_fetched_with_the_address_where_it_was_in_the_end(site, fetche
     assert (fetched.status, fetched.content) == (200, b"a page")
     assert fetched.url.endswith("/page")
     assert fetcher.get(f"http://127.0.0.1:{site.server_port}/missing").status == 404
+
+
+def test_a_redirect_can_be_handed_over_instead_of_being_followed(site, fetcher):
+    fetched = fetcher.get(f"http://127.0.0.1:{site.server_port}/to?/page", follow=False)
+    assert (fetched.status, fetched.redirects_to) == (302, "/page")
+    assert site.paths == ["/to?/page"]
+    assert fetcher.get(f"http://127.0.0.1:{site.server_port}/page").redirects_to == ""
+
+
+def test_a_body_that_nobody_wants_is_not_fetched(site, fetcher):
+    fetched = fetcher.get(f"http://127.0.0.1:{site.server_port}/announced", unwanted=lambda headers: True)
+    assert (fetched.status, fetched.content) == (200, b"")
+
+
+def test_cookies_are_kept_until_they_are_to_be_forgotten(site, fetcher):
+    address = f"http://127.0.0.1:{site.server_port}/cookie"
+    assert fetcher.get(address).content == b""
+    assert fetcher.get(address).content == b"seen=1"
+    fetcher.forget()
+    assert fetcher.get(address).content == b""
 
 
 def test_what_has_not_changed_is_not_fetched_again(site, fetcher):

@@ -1,0 +1,251 @@
+"""The main part of a web page: its text without navigation, notices and what nobody sees.
+
+Which part that is, is a guess, so it is made with care: nothing that holds more than half of the prose is ever taken
+for decoration, and a page of which too little would be left is read whole. Links count apart from prose, since menus
+are made of links.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from bs4 import BeautifulSoup
+from bs4.element import NavigableString, PreformattedString, Tag
+
+from plugins.html_writer import HEADINGS, attribute, write_markdown
+
+ENOUGH = 30  # characters; fewer are hardly what a page is about
+_LETTERS = re.compile(r"\w")
+
+
+def tags_of(root: Tag) -> Iterator[Tag]:
+    """*root* and the tags below it, in the order of the page."""
+    stack = [root]
+    while stack:
+        tag = stack.pop()
+        yield tag
+        stack += [child for child in reversed(tag.contents) if isinstance(child, Tag)]
+
+
+def _take_out(root: Tag, unwanted: Callable[[Tag], bool]) -> None:
+    """Take out the tags below *root* that are *unwanted*.
+
+    From the back and by their index: a tag that is told to take itself out looks for itself among its siblings first.
+    """
+    stack = [root]
+    while stack:
+        contents = stack.pop().contents
+        for index in reversed(range(len(contents))):
+            child = contents[index]
+            if isinstance(child, Tag):
+                if unwanted(child):
+                    child.extract(index)
+                else:
+                    stack.append(child)
+
+
+def depth_of(root: Tag) -> int:
+    """How deep the tags are nested."""
+    depth, level = 0, [root]
+    while level:
+        level = [child for tag in level for child in tag.contents if isinstance(child, Tag)]
+        depth += 1
+    return depth
+
+
+def main_text(soup: BeautifulSoup, text: str, base: str, scripted: bool) -> str:
+    """The Markdown of the page's main part; of more, where that is too little to be it.
+
+    :param soup: the page without what is invisible; it is changed
+    :param text: the same as HTML
+    :param base: what its links are relative to
+    :param scripted: whether little text is no surprise, since scripts would bring it
+    """
+    body = soup.body or soup
+    before = _weigh(body)
+    title = _page_title(body)
+    _drop_decoration(body, before)
+    part = _main_part(body, _weigh(body))
+    markdown = write_markdown(part, base)
+    if len(markdown) < ENOUGH and part is not body:
+        markdown = write_markdown(body, base)
+    only_links = not _LETTERS.search(markdown) and not scripted
+    if len(markdown) < ENOUGH and (only_links or before[id(body)].prose > len(markdown) + 100):
+        whole = BeautifulSoup(text, "lxml")
+        drop_invisible(whole)
+        return write_markdown(whole.body or whole, base)
+    if title and not part.find("h1") and _LETTERS.search(markdown):
+        markdown = f"# {title}\n\n{markdown}"
+    return markdown
+
+
+def _page_title(body: Tag) -> str:
+    """The first heading of the page, which many sites put above its main part; not one that is the site's logo."""
+    heading = body.find("h1")
+    if heading is None or heading.find("a", href=True):
+        return ""
+    return " ".join(heading.get_text(" ").split())
+
+
+# -- What is invisible ------------------------------------------------------------------------------
+
+# fmt: off
+INVISIBLE = frozenset({
+    "script", "style", "template", "noscript", "svg", "canvas", "iframe", "frame", "object", "embed", "audio", "video",
+    "map", "input", "select", "textarea", "datalist", "progress", "meter", "dialog", "head", "meta", "link", "base",
+    "title",
+})
+# fmt: on
+_LABELS = HEADINGS | {"summary", "dt", "legend"}  # a button in them names what it opens
+_MOUNTS = frozenset({"root", "app", "__next", "__nuxt", "___gatsby", "svelte"})  # ids in which scripts build the page
+
+
+def drop_invisible(soup: BeautifulSoup) -> bool:
+    """Take out what no reader sees; True when the page looks as if scripts were to build it."""
+    signs = set[str]()
+
+    def is_invisible(tag: Tag) -> bool:
+        if tag.get("id") in _MOUNTS or (tag.name == "noscript" and "javascript" in tag.get_text().lower()):
+            signs.add("scripted")
+        if tag.name == "math":
+            _write_formula(tag)
+        elif tag.name == "script":
+            signs.add("script")
+        return tag.name in INVISIBLE or (tag.name == "button" and not _is_inside(tag, _LABELS))
+
+    _take_out(soup, is_invisible)
+    return signs == {"script", "scripted"}
+
+
+def _is_inside(tag: Tag, names: frozenset[str]) -> bool:
+    return any(parent.name in names for parent in tag.parents)
+
+
+def _write_formula(math: Tag) -> None:
+    """A formula as its author wrote it, instead of its symbols one by one and that again."""
+    annotation = math.find("annotation")
+    formula = attribute(math, "alttext") or (annotation.get_text() if annotation else "")
+    if formula.strip():
+        math.string = formula.strip()
+
+
+# -- What is decoration -----------------------------------------------------------------------------
+
+_FRAMES = frozenset({"header", "footer", "aside", "form"})
+_FRAME_ROLES = frozenset({"banner", "contentinfo", "complementary", "search"})
+# fmt: off
+_FRAME_WORDS = frozenset({
+    "sidebar", "footer", "breadcrumb", "breadcrumbs", "pagination", "navbar", "navigation", "masthead", "topbar",
+})
+# fmt: on
+_MENU_WORDS = frozenset({"nav", "menu", "menubar", "pager", "share", "sharing", "social", "skip", "toolbar"})
+_MENU_ROLES = frozenset({"navigation", "menu", "menubar", "toolbar", "tablist", "dialog", "alertdialog"})
+_LISTS = frozenset({"div", "ul", "ol", "table", "td"})
+_ARTICLES = frozenset({"main", "article", "section"})
+_NOTICES = re.compile(
+    r"cookie[-_ ]?(?:banner|consent|notice|bar|popup|law|message|modal|overlay|wall|dialog)|onetrust|cybotcookiebot"
+    r"|(?:gdpr|consent)[-_ ]?(?:banner|popup|modal|overlay|notice|bar)",
+    re.IGNORECASE,
+)
+_HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_TRIFLES = frozenset(
+    {"mw-editsection", "linenos", "linenodiv", "lineno", "line-numbers-rows", "line-number", "gl-line-number"}
+)
+
+
+@dataclass(slots=True)
+class _Weight:
+    """How many characters an element holds: prose, and the text of links."""
+
+    prose: int = 0
+    linked: int = 0
+    links: int = 0
+
+    @property
+    def text(self) -> int:
+        return self.prose + self.linked
+
+    @property
+    def mostly_links(self) -> bool:
+        return self.linked > self.prose
+
+
+_Weights = dict[int, _Weight]  # by id(tag), in the order of the page
+
+
+def _weigh(root: Tag) -> _Weights:
+    """The weight of every element. Children come after their parents, so they are added up backwards."""
+    tags = list(tags_of(root))
+    weights = {id(tag): _Weight() for tag in tags}
+    for tag in reversed(tags):
+        own = weights[id(tag)]
+        for child in tag.contents:
+            if isinstance(child, Tag):
+                inner = weights[id(child)]
+                own.prose += inner.prose
+                own.linked += inner.linked
+                own.links += inner.links
+            elif isinstance(child, NavigableString) and not isinstance(child, PreformattedString):  # no comment
+                own.prose += len(child.strip())
+        if tag.name == "a":
+            own.linked, own.prose, own.links = own.text, 0, own.links + 1
+    return weights
+
+
+def _drop_decoration(body: Tag, weights: _Weights) -> None:
+    """Take out navigation, notices and the like."""
+    half = weights[id(body)].prose / 2
+
+    def is_unwanted(tag: Tag) -> bool:
+        weight = weights[id(tag)]
+        return weight.prose <= half and _is_decoration(tag, weight)
+
+    _take_out(body, is_unwanted)
+
+
+def _is_decoration(tag: Tag, weight: _Weight) -> bool:
+    if tag.name == "nav" or _is_hidden(tag):
+        return True
+    names = f"{attribute(tag, 'class')} {attribute(tag, 'id')}".strip()
+    if names and (_NOTICES.search(names) or not _TRIFLES.isdisjoint(names.split())):
+        return True
+    role, words = attribute(tag, "role").lower(), re.split(r"[^a-z]+", names.lower())
+    frame = tag.name in _FRAMES or role in _FRAME_ROLES or not _FRAME_WORDS.isdisjoint(words)
+    menu = role in _MENU_ROLES or not _MENU_WORDS.isdisjoint(words)
+    if (frame or menu) and weight.mostly_links:
+        return True
+    # Within an article a header holds its title, an aside may be a note, and lists of links belong to it
+    return (frame or _is_list_of_links(tag, weight)) and not _is_inside(tag, _ARTICLES)
+
+
+def _is_list_of_links(tag: Tag, weight: _Weight) -> bool:
+    """Menus are many short links and hardly a word beside them; the titles in a list of pages are longer."""
+    if tag.name not in _LISTS or weight.links < 5:
+        return False
+    return weight.linked > 9 * weight.prose and weight.linked < 25 * weight.links
+
+
+def _is_hidden(tag: Tag) -> bool:
+    if tag.has_attr("hidden") and attribute(tag, "hidden") != "until-found":
+        return True
+    return attribute(tag, "aria-hidden") == "true" or bool(_HIDDEN_STYLE.search(attribute(tag, "style")))
+
+
+def _main_part(body: Tag, weights: _Weights) -> Tag:
+    """The element that is marked as the page's main part, if it is likely to be."""
+    mains, articles = list[Tag](), list[Tag]()
+    for tag in tags_of(body):
+        if tag.name == "main" or tag.get("role") == "main":
+            mains.append(tag)
+        elif tag.name == "article":
+            articles.append(tag)
+
+    def heaviest(tags: Iterable[Tag]) -> Tag | None:
+        return max(tags, key=lambda tag: weights[id(tag)].text, default=None)
+
+    whole, main, article = weights[id(body)], heaviest(mains), heaviest(articles)
+    if main and weights[id(main)].text >= ENOUGH and weights[id(main)].prose >= whole.prose / 10:
+        return main
+    if article and weights[id(article)].prose > 0.6 * whole.prose:
+        return article
+    return body

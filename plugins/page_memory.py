@@ -1,0 +1,69 @@
+"""What is kept of a page from one run to the next, so that only what has changed is fetched and converted again."""
+
+import hashlib
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from plugins.html_markdown import WebPage
+from plugins.kept import Kept, key_of
+from plugins.net import Fetched
+
+EXTRACTION = 1  # raised whenever the same bytes would be read differently
+
+
+@dataclass(frozen=True)
+class PageMemory:
+    """A page as it was read, with what its server said to recognise it by. *body* is a digest of its bytes."""
+
+    page: WebPage
+    status: int
+    body: str
+    etag: str = ""
+    modified: str = ""
+
+    @classmethod
+    def of(cls, answer: Fetched, page: WebPage) -> "PageMemory":
+        etag, modified = (_sendable(answer.headers.get(name, "")) for name in ("ETag", "Last-Modified"))
+        return cls(page, answer.status, _digest(answer), etag, modified)
+
+    def conditions(self) -> dict[str, str]:
+        """Headers that ask for the page only if it has changed."""
+        asked = {"If-None-Match": self.etag, "If-Modified-Since": self.modified}
+        return {name: value for name, value in asked.items() if value}
+
+    def is_still(self, answer: Fetched) -> bool:
+        """Whether *answer* says, or shows, that the page has not changed."""
+        return answer.status == 304 or (answer.status == self.status and _digest(answer) == self.body)
+
+
+class PageMemories:
+    """The memories of one job.
+
+    :param variant: what else the reading of a page depends on
+    """
+
+    def __init__(self, kept: Kept, *variant: Any) -> None:
+        self._kept = kept
+        self._variant = variant
+
+    def get(self, address: str) -> PageMemory | None:
+        entry = self._kept.get(self._key(address))
+        try:
+            return PageMemory(**{**entry, "page": WebPage(**entry["page"])}) if entry else None
+        except (TypeError, KeyError, AttributeError):
+            return None  # of another version
+
+    def put(self, address: str, memory: PageMemory) -> None:
+        self._kept.put(self._key(address), asdict(memory))
+
+    def _key(self, address: str) -> str:
+        return key_of("page", address, EXTRACTION, *self._variant)
+
+
+def _sendable(value: str) -> str:
+    """A header's value, if it can be sent back as it came."""
+    return value if len(value) <= 1000 and value.isascii() and value.isprintable() else ""
+
+
+def _digest(answer: Fetched) -> str:
+    return hashlib.blake2b(answer.content, digest_size=16).hexdigest()

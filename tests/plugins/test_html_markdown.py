@@ -1,0 +1,347 @@
+"""Web pages as Markdown: what is kept, what is left out, and that hostile pages cost little."""
+
+import re
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from plugins.chunking import SplitOptions, split
+from plugins.html_markdown import MAX_DEPTH, MAX_TAGS, read_html
+
+ADDRESS = "http://site.example/docs/page.html"
+ARTICLE = "The library opens at nine and closes at six, and on Fridays it stays open until eight."
+
+
+def markdown(body, head=""):
+    return read_html(f"<!doctype html><html><head>{head}</head><body>{body}</body></html>", ADDRESS).markdown
+
+
+def main(inner):
+    return (
+        markdown(f"<nav><a href='/'>Home</a></nav><main>{inner}<p>{ARTICLE}</p></main>").removesuffix(ARTICLE).strip()
+    )
+
+
+# -- What a page says about itself ------------------------------------------------------------------
+
+
+def test_title_description_and_language_come_from_the_head():
+    page = read_html(
+        f"""<html lang="pt_BR"><head><title> A
+        title </title><meta name="Description" content=" About it "><meta property="og:title" content="Social">
+        <meta property="og:description" content="Short"><link rel="canonical" href="/docs/page"></head>
+        <body><p>{ARTICLE}</p></body></html>""",
+        ADDRESS,
+    )
+    assert (page.title, page.description, page.language) == ("A title", "About it", "pt-BR")
+    assert (page.og_title, page.og_description) == ("Social", "Short")
+    assert page.canonical == "http://site.example/docs/page"
+
+
+def test_a_page_without_title_is_called_by_its_first_heading():
+    assert read_html(f"<h2>Opening hours</h2><p>{ARTICLE}</p>", ADDRESS).title == "Opening hours"
+
+
+@pytest.mark.parametrize("lang", ["", "klingon language", "<b>", "x" * 40])
+def test_a_language_that_is_none_is_left_empty(lang):
+    assert read_html(f"<html lang='{lang}'><p>{ARTICLE}</p></html>", ADDRESS).language == ""
+
+
+def test_links_are_absolute_unique_and_in_order():
+    page = read_html(
+        """<base href="/base/"><a href="one">1</a><a href="two?b=2&amp;a=1#part">2</a><a href="one#again">1</a>
+        <a href="//other.example:80/x">3</a><a href="mailto:a@b.example">m</a><a href="javascript:go()">j</a>
+        <a href="http://[broken">b</a><a href="#top">t</a><a>no</a><area href=" /map "><a href="data:text/html,x">d</a>
+        <a href="http://site.example/plain">p</a><iframe src="/frame"></iframe><a href="ftp://x.example/">f</a>""",
+        ADDRESS,
+    )
+    assert page.links == [
+        "http://site.example/base/one",
+        "http://site.example/base/two?b=2&a=1",
+        "http://other.example/x",
+        "http://site.example/plain",
+        "http://site.example/map",
+        "http://site.example/frame",
+    ]
+
+
+def test_a_page_tells_robots_what_to_leave_alone():
+    html = f'<meta name="robots" content="NoIndex, nofollow"><a href="/a">a</a><p>{ARTICLE}</p>'
+    page = read_html(html, ADDRESS)
+    assert page.noindex
+    assert page.links == []
+    page = read_html(html, ADDRESS, heed_robots=False)
+    assert not page.noindex
+    assert page.links == ["http://site.example/a"]
+    assert read_html('<a rel="nofollow ugc" href="/a">a</a><a href="/b">b</a>', ADDRESS).links == [
+        "http://site.example/b"
+    ]
+    assert read_html('<meta name="kb-server" content="noindex"><p>x</p>', ADDRESS).noindex
+    assert not read_html('<meta name="otherbot" content="noindex"><p>x</p>', ADDRESS).noindex
+
+
+def test_a_page_that_sends_its_reader_elsewhere_says_where():
+    assert read_html('<meta http-equiv="refresh" content="0; URL=\'en/latest/\'">', ADDRESS).refresh.endswith(
+        "/docs/en/latest/"
+    )
+    assert read_html('<meta http-equiv="refresh" content="300">', ADDRESS).refresh == ""
+    assert read_html('<meta http-equiv="refresh" content="600;url=/x">', ADDRESS).refresh == ""
+
+
+def test_a_page_that_only_scripts_fill_is_known():
+    shell = '<div id="root">Loading…</div><script src="/app.js"></script>'
+    assert read_html(shell, ADDRESS).scripted
+    assert not read_html(f"<p>{ARTICLE}</p><script src='/count.js'></script>", ADDRESS).scripted
+
+
+# -- What is kept -----------------------------------------------------------------------------------
+
+
+def test_headings_lists_quotes_and_emphasis_are_markdown():
+    assert main("<h1>Rules</h1><h2>For <a href='/x'><b>all</b></a></h2>") == "# Rules\n\n## For all"
+    assert main("<ul><li>one<ul><li>deep</li></ul></li><li>two</li></ul>") == "- one\n  - deep\n- two"
+    assert main("<ol start='3'><li>three</li><li><p>four</p><p>more</p></li></ol>") == "3. three\n4. four\n\n   more"
+    assert main("<blockquote><p>said</p></blockquote>") == "> said"
+    assert (
+        main("<p>a <strong>strong</strong> <em>word</em> and <code>code</code></p>") == "a **strong** *word* and `code`"
+    )
+    assert main("<dl><dt>Term</dt><dd>Meaning</dd></dl>") == "Term\n:   Meaning"
+
+
+def test_links_lead_where_they_led_and_pictures_leave_their_words():
+    assert main('<p><a href="../a?b=1#c">see</a></p>') == "[see](http://site.example/a?b=1#c)"
+    assert main('<p><a href="/wiki/A_(b)" title="long">A</a></p>') == "[A](http://site.example/wiki/A_%28b%29)"
+    assert main('<p><a href="javascript:alert(1)">run</a> <a href="data:text/html,x">show</a></p>') == "run show"
+    assert main('<p><a href="mailto:a@b.example">write</a> <a href="#part">below</a></p>') == (
+        "[write](mailto:a@b.example) below"
+    )
+    assert main('<p>A <img src="x.png" alt="map of\nthe town"> here</p>') == "A map of the town here"
+    assert main('<h2>Part<a class="headerlink" href="#part">¶</a></h2>') == "## Part"
+
+
+def test_a_block_that_is_one_link_keeps_its_heading():
+    assert main('<a href="/x"><h3>News</h3><p>Words.</p></a>') == "### News\n\nWords."
+
+
+def test_tables_have_a_head_and_escaped_bars():
+    rows = "<tr><th>Day</th><th>Open</th></tr><tr><td>Mo|Tu</td><td>9<br>18</td></tr>"
+    assert (
+        main(f"<table><caption>Hours</caption>{rows}</table>")
+        == "Hours\n\n| Day | Open |\n| --- | --- |\n| Mo\\|Tu | 9 18 |"
+    )
+    wide = "<table><tr><td colspan=2>Both</td></tr><tr><td>a</td><td>b</td><td>c</td></tr></table>"
+    assert main(wide) == "| Both | | |\n| --- | --- | --- |\n| a | b | c |"
+
+
+def test_tables_that_only_place_things_become_text():
+    data = "<table><tr><td>a</td><td>b</td></tr></table>"
+    layout = f"<table><tr><td><h2>News</h2><p>Words.</p>{data}</td><td>{ARTICLE}</td></tr></table>"
+    assert markdown(layout) == f"## News\n\nWords.\n\n| a | b |\n| --- | --- |\n\n{ARTICLE}"
+
+
+def test_code_keeps_its_lines_and_its_language():
+    assert main('<pre><code class="language-python">def f():\n    return 1\n</code></pre>') == (
+        "```python\ndef f():\n    return 1\n```"
+    )
+    assert main('<div class="highlight-rust notranslate"><div class="highlight"><pre>let x;</pre></div></div>') == (
+        "```rust\nlet x;\n```"
+    )
+    assert main("<pre><div>a</div><div>  b</div></pre>") == "```\na\n  b\n```"
+    assert main("<pre>a<br>b\n```\nc</pre>") == "````\na\nb\n```\nc\n````"
+    numbers = '<td class="linenos"><pre>1\n2</pre></td>'
+    numbered = f'<table class="highlighttable"><tr>{numbers}<td class="code"><pre>x\ny</pre></td></tr></table>'
+    assert main(numbered) == "```\nx\ny\n```"
+
+
+def test_no_line_of_prose_becomes_a_heading_or_a_list():
+    assert main("<p>one\n# two\n- three\n1. four\n---</p>") == "one # two - three 1. four ---"
+
+
+def test_formulas_are_written_once_as_their_author_wrote_them():
+    formula = (
+        "<math><semantics><mi>E</mi><annotation encoding='application/x-tex'>E=mc^2</annotation></semantics></math>"
+    )
+    assert main(f"<p>Energy {formula} here</p>") == "Energy E=mc^2 here"
+    assert main('<p>So <math alttext="a+b"><mi>a</mi><mo>+</mo><mi>b</mi></math>.</p>') == "So a+b."
+
+
+# -- What is left out -------------------------------------------------------------------------------
+
+
+def test_navigation_notices_and_forms_are_left_out():
+    noise = """<header class="site"><a href="/">Logo</a> Slogan of the town</header>
+    <nav><ul><li>Menu entry</li></ul></nav>
+    <div class="breadcrumbs">You are here</div><form><label>Search</label><input value="x"><button>Go</button></form>
+    <div id="cookie-banner"><p>We use cookies for everything.</p></div><aside>Advertisement words</aside>
+    <div role="dialog">Subscribe <a href="/news">to our letter and more</a></div>
+    <div style="display: none">Hidden words</div><p hidden>More hidden</p>
+    <span aria-hidden="true">icon</span><script>var s</script><style>p{}</style>
+    <template>t</template><noscript>Enable scripts</noscript><svg><title>Drawing</title></svg>
+    <select><option>Choose</option></select><footer>Imprint words</footer>"""
+    for page in (f"{noise}<main><h1>Hours</h1><p>{ARTICLE}</p></main>", f"{noise}<h1>Hours</h1><p>{ARTICLE * 3}</p>"):
+        text = markdown(page)
+        assert text.startswith("# Hours\n\nThe library opens")
+        assert not re.search(
+            "Logo|Slogan|Menu|here|Search|Go|cookies|Advertisement|Subscribe|idden|icon|var|p{|Enable|Drawing|Choose|Imprint",
+            text,
+        )
+
+
+def test_a_menu_without_a_name_is_left_out_where_no_main_part_is_marked():
+    menu = "".join(f"<li><a href='/{n}'>Entry {n}</a></li>" for n in range(8))
+    assert markdown(f"<div class='x1'><ul>{menu}</ul></div><div><p>{ARTICLE}</p></div>") == ARTICLE
+
+
+def test_what_belongs_to_an_article_stays_in_it():
+    text = markdown(
+        f"""<main><header><h1>Hours</h1></header><p>{ARTICLE}</p><aside>Note: closed in August.</aside>
+        <ul><li><a href="/a">First rule</a></li><li><a href="/b">Second rule</a></li><li><a href="/c">Third</a></li>
+        <li><a href="/d">Fourth</a></li><li><a href="/e">Fifth</a></li></ul>
+        <details><summary><button>Why?</button></summary><p>Because.</p></details></main>"""
+    )
+    assert "# Hours" in text
+    assert "Note: closed in August." in text
+    assert "[Fifth](http://site.example/e)" in text
+    assert "Why?\n\nBecause." in text
+
+
+def test_the_heading_above_the_main_part_is_kept_unless_it_is_the_logo():
+    assert markdown(f"<header><h1>Opening hours</h1></header><main><p>{ARTICLE}</p></main>") == (
+        f"# Opening hours\n\n{ARTICLE}"
+    )
+    assert markdown(f"<header><h1><a href='/'>Town</a></h1></header><main><p>{ARTICLE}</p></main>") == ARTICLE
+
+
+# -- Nothing is lost to a guess ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"<form id='aspnetForm'><p>{ARTICLE}</p></form>",
+        f"<main><p>Loading</p></main><div hidden id='S:1'><h2>x</h2><p>{ARTICLE}</p><p>{ARTICLE}</p></div>",
+        f"<div class='page-with-sidebar'><p>{ARTICLE}</p></div>",
+        f"<header>{ARTICLE}</header>",
+        f"<div aria-hidden='true'><p>{ARTICLE}</p></div>",
+        f"<article><h2>Teaser</h2><p>Short words.</p></article><div><p>{ARTICLE}</p><p>{ARTICLE}</p></div>",
+        f"<main></main><section><p>{ARTICLE}</p></section>",
+        f"<body class='cookie-notice-visible nav-open'><p>{ARTICLE}</p>",
+        f"<div role='main'><p>{ARTICLE}</p></div><div class='footer'>Imprint</div>",
+    ],
+)
+def test_text_in_an_unusual_place_is_found(body):
+    assert ARTICLE in markdown(body)
+
+
+def test_a_page_of_nothing_but_links_is_read():
+    links = "".join(f"<li><a href='/{n}'>Entry {n}</a></li>" for n in range(8))
+    assert "[Entry 7](http://site.example/7)" in markdown(f"<nav><ul>{links}</ul></nav>")
+
+
+def test_a_short_main_part_is_taken_for_what_it_is():
+    menu = "".join(f"<li><a href='/{n}'>Entry {n}</a></li>" for n in range(8))
+    assert markdown(f"<nav><ul>{menu}</ul></nav><main><p>Closed today.</p></main>") == "Closed today."
+
+
+WORD = st.text(alphabet="abcdefghijklmnopqrstuvwxyzäßçéñжλあ漢", min_size=1, max_size=12)
+PROSE = st.lists(WORD, min_size=1, max_size=12).map(" ".join)
+
+
+@st.composite
+def blocks(draw, depth=2):
+    """HTML of an article, without anything that may be left out."""
+    kind = draw(
+        st.sampled_from(["p", "h2", "h4", "ul", "ol", "table", "pre", "quote", "dl", "div", "details", "link", "bare"])
+    )
+    words = draw(PROSE)
+    inner = [draw(PROSE) for _ in range(draw(st.integers(1, 3)))]
+    match kind:
+        case "ul" | "ol":
+            nested = draw(blocks(depth=depth - 1)) if depth else ""
+            return f"<{kind}>{''.join(f'<li>{text}</li>' for text in inner)}<li>{words}{nested}</li></{kind}>"
+        case "table":
+            cells = "".join(f"<td>{text}</td>" for text in [words, *inner])
+            return f"<table><tr>{cells}</tr><tr>{cells}</tr></table>"
+        case "pre":
+            return f"<pre><code>{words}\n  {inner[0]}</code></pre>"
+        case "quote":
+            return f"<blockquote><p>{words}</p>{draw(blocks(depth=depth - 1)) if depth else ''}</blockquote>"
+        case "dl":
+            return f"<dl><dt>{words}</dt><dd>{inner[0]}</dd></dl>"
+        case "details":
+            return f"<details><summary>{words}</summary><p>{inner[0]}</p></details>"
+        case "div":
+            return f"<div><span>{words}</span> <b>{inner[0]}</b><x-card>{inner[-1]}</x-card></div>"
+        case "link":
+            return f'<p>{words} <a href="/{draw(st.integers(0, 99))}">{inner[0]}</a> <em>{inner[-1]}</em></p>'
+        case "bare":
+            return f"<section>{words}<br>{inner[0]}</section>"
+        case _:
+            return f"<{kind}>{words}</{kind}>"
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(blocks(), min_size=1, max_size=8), st.sampled_from(["main", "article", "div", "section"]))
+def test_every_word_of_an_article_is_in_its_markdown(parts, container):
+    html = "".join(parts)
+    visible = re.sub(r"<[^>]+>", " ", html).split()
+    text = markdown(f"<nav><a href='/'>Home</a></nav><{container}>{html}</{container}><footer>Imprint</footer>")
+    # words of two elements must not run into each other either
+    written = re.sub(r"\]\([^)]*\)", " ", text)
+    assert set(visible) <= set(re.findall(r"[^\W_]+", written))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(blocks(), min_size=1, max_size=8), st.integers(20, 400))
+def test_the_chunks_of_a_page_hold_its_whole_markdown(parts, size):
+    text = markdown(f"<main>{''.join(parts)}</main>")
+    pieces = list(split([text], SplitOptions(size, 0, markdown=True)))
+    assert "".join("".join(piece.text for piece in pieces).split()) == "".join(text.split())
+    assert all(text[piece.start : piece.start + len(piece.text)] == piece.text for piece in pieces)
+
+
+# -- Hostile pages ----------------------------------------------------------------------------------
+
+MANY = 6_000
+HOSTILE = {
+    "nested divs": "<div>" * MANY + "the end",
+    "nested quotes": "<blockquote>" * (MAX_DEPTH - 5) + "<p>the end</p>" * 2000,
+    "nested lists": "<ul><li>" * (MAX_DEPTH // 2 - 5) + "<p>the end</p>" * 2000,
+    "nested forms of bold": "<b><i>" * MANY + "the end",
+    "a long list": "<ol>" + "<li>the end" * MANY,
+    "wide cells": "<table>" + "<tr><td colspan=1000>the end" * MANY,
+    "a long table head": "<table><thead>" + "<tr><th>the end<th>x" * (MANY // 2),
+    "formulas": "<math alttext='x'></math>" * MANY + "the end",
+    "scripts between words": "<p>the end</p><script></script>" * MANY,
+    "spaces": "<p>the" + " " * 1_000_000 + "end</p><pre>x" + " " * 1_000_000 + "y</pre>",
+    "unfinished tags": "the end" + "<a " * MANY,
+    "unfinished comments": "the end " + "<!-- " * MANY,
+    "too many tags": "<p>the end" * (2 * MAX_TAGS + 1),
+    "angle brackets": "the end" + "<" * 500_000,
+    "backquotes": "<pre>the end" + "`" * 1_000_000 + "</pre>",
+    "nul characters": "<p>the\0 end" + "\0" * 100_000,
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_page_is_read_in_time_that_grows_with_its_length(kind):
+    began = time.monotonic()
+    text = markdown(HOSTILE[kind])
+    assert re.search(r"the\s+end", text)
+    assert len(text) < 10 * len(HOSTILE[kind]) + 2_000_000
+    assert time.monotonic() - began < 8
+
+
+def test_a_page_with_very_many_links_gives_some_of_them(monkeypatch):
+    monkeypatch.setattr("plugins.html_markdown.MAX_LINKS", 100)
+    html = "".join(f"<a href=/{n}>x</a>" for n in range(5000))
+    assert len(read_html(html, ADDRESS).links) == 100
+
+
+@pytest.mark.parametrize(
+    "html", ["", " \n ", "<", "<html>", "<!doctype html>", "<body><p></p>", "\ufeff", "<frameset>"]
+)
+def test_a_page_with_nothing_on_it_has_no_text(html):
+    assert read_html(html, ADDRESS).markdown.strip("<\ufeff") == ""
