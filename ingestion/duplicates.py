@@ -17,7 +17,7 @@ from collections_app import services as collections
 from collections_app.models import Collection
 from ingestion import storage
 from ingestion.models import EventKind, FileRegistry, FileStatus, JobEvent
-from plugins.kept import FOLDER, key_of
+from plugins.kept import key_of
 from plugins.parameters import addresses_in
 
 USEFUL = (FileStatus.PENDING, FileStatus.PROCESSING, FileStatus.COMPLETED)
@@ -94,11 +94,11 @@ def inherit_kept(job: FileRegistry, folder: Path) -> None:
 
     Entries are only ever replaced whole, so a link costs no space and cannot change under the other job.
     """
-    mine = folder / FOLDER
+    mine = folder / storage.KEPT
     if mine.exists():
         return
     for old in replaced_by(job).exclude(storage_key=None).order_by("-pk"):
-        theirs = storage.folder(str(old.storage_key)) / FOLDER
+        theirs = storage.folder(str(old.storage_key)) / storage.KEPT
         if theirs.is_dir():
             with suppress(OSError):  # where links are impossible, or the old job is deleted at this moment
                 shutil.copytree(theirs, mine, copy_function=os.link)

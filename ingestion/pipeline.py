@@ -31,7 +31,6 @@ from ingestion.watch import TAKEN_AWAY, Stopped, Watch
 from plugins.base import Chunk, PluginError
 from plugins.catalogue import PluginInfo
 from plugins.host_client import Done, Progress, RunRequest, Stats, Warned
-from plugins.kept import FOLDER
 from plugins.normalise import counted
 from plugins.spool import Summary, read_spool, spool_summary
 
@@ -163,7 +162,7 @@ def request(this: Run, info: PluginInfo, key: str) -> RunRequest:
         "collection_owner": this.collection.owner,
         "collection_name": this.collection.name,
         "content_hash": job.content_hash,
-        "kept_folder": str(this.folder / FOLDER),
+        "kept_folder": str(this.folder / storage.KEPT),
     }
     if info.takes_api_key and this.collection.embedding_vendor == "openai":
         context["openai_api_key"] = decrypt(this.collection.embedding_api_key)

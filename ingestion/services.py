@@ -186,6 +186,7 @@ def cancel(job: FileRegistry, by: str = "") -> FileRegistry:
         job.refresh_from_db()
     if job.storage_key:
         storage.clear_work(job.storage_key)
+        storage.clear_kept(job.storage_key)
     return job
 
 

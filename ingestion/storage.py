@@ -3,6 +3,7 @@
 <files>/incoming/<key>.part     an upload on its way in
 <files>/ab/ab12…/ab12….pdf      the original; what plugins make stands beside it under the same stem
 <files>/ab/ab12…/scratch/       the spool and scratch space; never served
+<files>/ab/ab12…/kept/          converted text, for a run that splits it in another way; never served
 """
 
 import errno
@@ -23,6 +24,8 @@ from typing import IO, Any
 from django.conf import settings
 from django.core.files.storage import default_storage
 from django.core.files.uploadhandler import FileUploadHandler, StopUpload
+
+from plugins.kept import FOLDER as KEPT
 
 CHUNK = 256 * 1024
 WORK = "scratch"  # scratch space inside a file's folder
@@ -73,6 +76,11 @@ def work_folder(key: str) -> Path:
 def clear_work(key: str) -> None:
     """Remove the spool and whatever else a job left in its scratch space."""
     shutil.rmtree(work_folder(key), ignore_errors=True)
+
+
+def clear_kept(key: str) -> None:
+    """Remove what was kept of the file's conversion."""
+    shutil.rmtree(folder(key) / KEPT, ignore_errors=True)
 
 
 def served_file(name: str) -> tuple[str, Path] | None:

@@ -14,8 +14,8 @@ from bs4 import BeautifulSoup, XMLParsedAsHTMLWarning
 from bs4.element import Tag
 
 from plugins.addresses import resolved
-from plugins.html_main import depth_of, drop_invisible, main_text, tags_of
-from plugins.html_plain import plain_text
+from plugins.html_main import INVISIBLE, depth_of, drop_invisible, main_text, tags_of
+from plugins.html_text import plain_text
 from plugins.html_writer import attribute
 from plugins.robots import orders
 
@@ -59,7 +59,7 @@ def read_html(text: str, address: str, *, heed_robots: bool = True) -> WebPage:
     """
     text = _XML_DECLARATION.sub("", text.replace("\0", ""), count=1)
     if "<" not in text or text.count("<") > 2 * MAX_TAGS:
-        title, markdown = plain_text(text)
+        title, markdown = plain_text(text, INVISIBLE)
         return WebPage(markdown, title=_line(title))
     soup = BeautifulSoup(text, "lxml")
     tags = _by_name(soup)
@@ -67,7 +67,7 @@ def read_html(text: str, address: str, *, heed_robots: bool = True) -> WebPage:
     told = head.orders if heed_robots else frozenset()
     links = [] if "nofollow" in told else list(_links(tags, head.base, heed_robots))
     if depth_of(soup) > MAX_DEPTH:
-        markdown, scripted = plain_text(text)[1], False
+        markdown, scripted = plain_text(text, INVISIBLE)[1], False
     else:
         scripted = drop_invisible(soup)
         markdown = main_text(soup, text, head.base, scripted)

@@ -180,7 +180,9 @@ WEB_ADDRESS = "web-address"  # http or https; where it leads is checked when it 
 def _formed(name: str, spec: Mapping[str, Any], value: Any) -> Any:
     if spec.get("format") != WEB_ADDRESS:
         return value
-    return [_web_address(name, item) for item in value] if isinstance(value, list) else _web_address(name, value)
+    if isinstance(value, list):
+        return [_web_address(name, item) for item in value]
+    return "\n".join(_web_address(name, line) for line in value.strip().splitlines())
 
 
 def _web_address(name: str, text: str) -> str:

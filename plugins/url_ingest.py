@@ -84,12 +84,14 @@ class UrlIngest(IngestPlugin):
 _SOURCE: ParameterSpecs = {
     "url": {
         "type": "string",
+        "format": "web-address",
         "description": "Address of the page where the crawl starts",
         "help_text": "Its links are followed. Without http:// or https:// it is taken as https. Several may be given, "
         "one a line.",
     },
     "urls": {
         "type": "array",
+        "format": "web-address",
         "description": "Addresses of pages that are read alone, one a line",
         "help_text": "Their links are not followed, whatever max_discovery_depth says; to follow them, name a page as "
         "url. If neither is given, the lines of the uploaded text file are taken.",

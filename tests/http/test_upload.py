@@ -416,6 +416,16 @@ def test_addresses_are_compared_too(api, collection):
     assert api.send("POST", f"{path}/ingest-base", source).json() == {**first, "skipped": True}
 
 
+@pytest.mark.parametrize("address", ["file:///etc/passwd", "gopher://example.org/", "http://me:secret@example.org/"])
+def test_what_the_crawler_could_never_fetch_is_refused_at_once(api, collection, address):
+    is_invalid(
+        api.send("POST", f"/collections/{collection.pk}/ingest-url", {"urls": [address]}), "body", "plugin_params"
+    )
+    body = {"plugin_name": "url_ingest", "plugin_params": {"url": address}}
+    is_invalid(api.send("POST", f"/collections/{collection.pk}/ingest-base", body), "body", "plugin_params", "url")
+    assert not FileRegistry.objects.exists()
+
+
 def test_an_unknown_way_with_duplicates_is_422(api, collection):
     is_invalid(api.upload(collection.pk, on_duplicate="merge"), "body", "on_duplicate")
     body = {"urls": ["https://example.org/a"], "plugin_name": "address_ingest", "on_duplicate": "merge"}

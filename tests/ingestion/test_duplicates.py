@@ -162,6 +162,13 @@ def test_a_replacement_starts_from_what_the_old_one_has_converted():
     assert Kept(storage.folder(new.storage_key) / FOLDER).get("pages") == ["one", "two"]
 
 
+def test_a_cancelled_job_keeps_nothing():
+    job = submit(make_collection())
+    Kept(storage.folder(job.storage_key) / FOLDER).put("pages", ["one"])
+    services.cancel(job)
+    assert files() == [f"{job.storage_key}.txt"]
+
+
 def test_files_that_a_replacement_could_not_remove_are_swept_later(settings, monkeypatch):
     job = submit(make_collection())
     assert job.delete_softly()  # as a process that dies right after its commit leaves it

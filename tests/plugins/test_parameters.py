@@ -149,6 +149,12 @@ def test_an_address_is_read_as_people_write_it(sent, read):
     assert validate(ADDRESSES, {"pages": f"{sent}\n{sent}"}) == ({"pages": [read, read]}, [])
 
 
+def test_one_parameter_may_hold_several_addresses_one_a_line():
+    sent = {"page": " example.org/a \n\thttps://example.org/b\n"}
+    assert validate(ADDRESSES, sent) == ({"page": "https://example.org/a\nhttps://example.org/b"}, [])
+    assert [error.type for error in validate(ADDRESSES, {"page": "example.org\nfile:///x"})[1]] == ["url_parsing"]
+
+
 @pytest.mark.parametrize(
     "sent",
     [

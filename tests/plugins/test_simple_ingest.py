@@ -1,5 +1,7 @@
 """Text, Markdown and HTML files."""
 
+import time
+
 import pytest
 
 from plugins.base import PluginError
@@ -64,6 +66,22 @@ def test_pages_are_read_the_same_however_they_are_cut(length):
     page = "<p>one &amp; two</p><script>a<b</script><div title='x>y'>three<br/>four</div><style>x</style>end"
     blocks = [page[i : i + length] for i in range(0, len(page), length)]
     assert "".join(html_text(blocks)).split() == ["one", "&", "two", "three", "four", "end"]
+
+
+@pytest.mark.parametrize(
+    "page", ["<a " * 20_000, "<" * 60_000, "<!--" * 20_000, "<div>" * 50_000, "<p title='" * 30_000, "&amp;" * 60_000]
+)
+def test_no_page_takes_longer_than_its_length_allows(page):
+    began = time.monotonic()
+    for _ in html_text([page, "<p>end</p>"]):
+        pass
+    assert time.monotonic() - began < 5  # the standard library's parser takes a minute for the first
+
+
+def test_text_without_any_tag_is_read_too():
+    assert "".join(html_text(["no tag ", "at all"])).split() == ["no", "tag", "at", "all"]
+    assert "".join(html_text([])) == "".join(html_text(["", " "])).strip() == ""
+    assert "".join(html_text(["<p>one\0two</p>"])).strip() == "onetwo"
 
 
 def test_an_unclosed_script_or_template_hides_no_more_than_it_must():
