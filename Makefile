@@ -5,10 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast lint format types chaos bench-floor reset
+.PHONY: help setup run test test-fast lint format types chaos bench-floor bench-retrieval reset
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.ready ## install what the server needs into .venv
 
@@ -52,6 +52,9 @@ chaos: $(VENV)/.ready-dev ## kill the server's processes at random while it inge
 
 bench-floor: $(VENV)/.ready-dev ## the pipeline against a plain script doing the same work
 	@$(BIN)/python -m bench.floor
+
+bench-retrieval: $(VENV)/.ready-dev ## how well questions find their passages: recall@1, recall@5, MRR
+	@$(BIN)/python -m bench.retrieval
 
 reset: ## delete the data directory, after asking
 	@printf 'Delete all data in %s? [y/N] ' "$${KB_DATA_DIR:-data}"; read answer; [ "$$answer" = y ] && rm -rf "$${KB_DATA_DIR:-data}" && echo "Deleted." || echo "Kept."

@@ -72,7 +72,8 @@ def sign_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
     ``source_url`` also gets the server's own address, since clients follow it as it is.
     """
     links = {key: signed(link) for key in LINK_KEYS if isinstance(link := metadata.get(key), str)}
-    if isinstance(source := metadata.get("source_url"), str):
+    source = metadata.get("source_url")
+    if isinstance(source, str) and STATIC_LINK.match(source):
         links["source_url"] = absolute(signed(source))
     return {**metadata, **links} if links else metadata
 

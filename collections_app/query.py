@@ -16,6 +16,8 @@ from plugins.catalogue import is_enabled, mode_of
 
 logger = logging.getLogger("kb.query")
 
+OWN_NUMBERS = frozenset({"chunk_pk", "document_pk"})  # of rows, for plugins to tell chunks apart
+
 
 class UnknownQueryPlugin(Exception):
     """No query plugin of this name is installed, or it is disabled."""
@@ -32,7 +34,7 @@ class QueryFailed(Exception):
 def answer(
     collection: Collection, text: str, plugin_name: str, given: Mapping[str, Any], plugin_params: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """``[{"similarity": float, "data": str, "metadata": dict}]``, nearest first, links signed.
+    """``[{"similarity": float, "data": str, "metadata": dict}]``, best first, links signed; plugins may add keys.
 
     :param given: ``top_k`` and ``threshold`` of the request; *plugin_params* win over them, unknown ones are ignored
     :raises UnknownQueryPlugin, InvalidQuestion, QueryFailed, PluginError:
@@ -45,8 +47,13 @@ def answer(
     clean, errors = parameters.validate(specs, wanted, mode_of(plugin_name, settings.KB_PLUGIN_MODES))
     if errors:
         raise InvalidQuestion(" ".join(error.message for error in errors))
-    rows = ask(plugin, collection, text, clean)
-    return [{**row, "metadata": links.sign_metadata(row["metadata"])} for row in rows]
+    return [answered(row) for row in ask(plugin, collection, text, clean)]
+
+
+def answered(row: Mapping[str, Any]) -> dict[str, Any]:
+    """*row* as it is sent: links signed, without this server's own numbers."""
+    sent = {key: value for key, value in row.items() if key not in OWN_NUMBERS}
+    return {**sent, "metadata": links.sign_metadata(row["metadata"])}
 
 
 def ask(plugin: QueryPlugin, collection: Collection, text: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -54,8 +61,9 @@ def ask(plugin: QueryPlugin, collection: Collection, text: str, params: Mapping[
 
     :raises QueryFailed: the plugin broke; what the search itself raises is passed on
     """
+    ways = {"search": partial(services.search, collection), "search_text": partial(services.search_text, collection)}
     try:
-        return plugin.query(collection.pk, text, search=partial(services.search, collection), **params)
+        return plugin.query(collection.pk, text, **ways, **params)
     except (PluginError, DatabaseError):
         raise
     except Exception as error:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from django.db import connection, transaction
 
 from collections_app.models import Chunk, ChunkVector, Document
+from collections_app.search import fulltext
 
 FIRST_CHUNKS = 100  # a batch before anything was measured
 LEAST_CHUNKS = 10
@@ -80,6 +81,7 @@ def _delete_end(document: int, count: int, chunks: int) -> int:
     chunk, vector = Chunk._meta.db_table, ChunkVector._meta.db_table
     end = "document_id = %s AND position >= %s"
     keep = count - chunks
+    fulltext.remove(end, [document, keep])
     rows = _delete(vector, f"chunk_id IN (SELECT id FROM {chunk} WHERE {end})", [document, keep])  # noqa: S608
     rows += _delete(chunk, end, [document, keep])
     Document.objects.filter(pk=document).update(chunk_count=keep)
@@ -90,6 +92,7 @@ def _delete_documents(documents: Sequence[int]) -> int:
     if not documents:
         return 0
     these = ", ".join(["%s"] * len(documents))
+    fulltext.remove(f"document_id IN ({these})", documents)
     return sum(
         _delete(model._meta.db_table, f"{column} IN ({these})", documents)
         for model, column in ((ChunkVector, "document_id"), (Chunk, "document_id"), (Document, "id"))

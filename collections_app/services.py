@@ -22,11 +22,12 @@ from collections_app.documents import (
     resumable,
     withdraw_collection,
     withdraw_file,
+    withdraw_files,
     withdraw_run,
 )
 from collections_app.embeddings import embedder_for as embedder
 from collections_app.embeddings import resolve_embeddings
-from collections_app.embeddings.base import clean
+from collections_app.embeddings.base import Vector, clean
 from collections_app.errors import InvalidName, InvalidVisibility, NameTaken
 from collections_app.models import Chunk, Collection, Visibility
 from collections_app.reaper import Reaped, reap
@@ -46,10 +47,12 @@ __all__ = [
     "require_live",
     "resumable",
     "search",
+    "search_text",
     "store_batch",
     "update_collection",
     "withdraw_collection",
     "withdraw_file",
+    "withdraw_files",
     "withdraw_run",
 ]
 
@@ -167,10 +170,11 @@ def _check_visibility(visibility: str) -> None:
 
 
 def search(collection: Collection, text: str, top_k: int) -> list[dict[str, Any]]:
-    """The *top_k* published chunks nearest to *text*: ``{"similarity", "data", "metadata"}`` each, nearest first.
+    """The *top_k* published chunks nearest to *text*, nearest first: ``{"similarity", "data", "metadata", …}`` each.
 
     ``similarity`` is the cosine, -1 to 1. ``metadata`` is what was stored, plus ``document_id`` (32 hex digits, the
     same as long as the chunk is published), ``ingestion_timestamp``, ``embedding_vendor`` and ``embedding_model``.
+    ``chunk_pk`` and ``document_pk`` are this server's own numbers, by which query plugins tell chunks apart.
     Bind the collection with ``functools.partial`` to get the ``search(text, top_k)`` of query plugins.
 
     :raises VendorError: the question cannot be embedded, or the model's dimension has changed
@@ -178,28 +182,47 @@ def search(collection: Collection, text: str, top_k: int) -> list[dict[str, Any]
     """
     if top_k < 1 or collection.embedding_dimension is None:  # nothing was ever added
         return []
+    return _rows(collection, engine().nearest(collection, _question(collection, text), top_k))
+
+
+def search_text(collection: Collection, text: str, top_k: int) -> list[dict[str, Any]]:
+    """The *top_k* published chunks that share words with *text*, best first, as rows of :func:`search`."""
+    if top_k < 1 or collection.embedding_dimension is None:
+        return []
+    return _rows(collection, engine().matching(collection, text, _question(collection, text), top_k))
+
+
+def _question(collection: Collection, text: str) -> Vector:
     vector = embedder(collection).embed_query(text)
     check_dimension(collection, len(vector))
-    hits = engine().nearest(collection, vector, top_k)
-    found: dict[int, tuple[str, dict[str, Any]]] = {}
+    return vector
+
+
+def _rows(collection: Collection, hits: list[Hit]) -> list[dict[str, Any]]:
+    """In the order of *hits*; without those whose document was withdrawn since."""
+    found: dict[int, dict[str, Any]] = {}
     for start in range(0, len(hits), FETCHED_AT_ONCE):
-        found |= _texts(collection, hits[start : start + FETCHED_AT_ONCE])
+        found |= _fetched(collection, [hit.chunk_id for hit in hits[start : start + FETCHED_AT_ONCE]])
     return [
-        {"similarity": hit.similarity, "data": found[hit.chunk_id][0], "metadata": found[hit.chunk_id][1]}
+        {"similarity": hit.similarity, **found[hit.chunk_id], "chunk_pk": hit.chunk_id}
         for hit in hits
-        if hit.chunk_id in found  # else its document was withdrawn and reaped since
+        if hit.chunk_id in found
     ]
 
 
-def _texts(collection: Collection, hits: list[Hit]) -> dict[int, tuple[str, dict[str, Any]]]:
-    """Chunk id → (text, metadata as answered). Chunks that are gone are absent."""
-    rows = Chunk.objects.filter(pk__in=[hit.chunk_id for hit in hits], document__withdrawn_at__isnull=True).values_list(
-        "pk", "text", "metadata", "position", "document__run_id", "document__published_at"
+def _fetched(collection: Collection, chunk_ids: list[int]) -> dict[int, dict[str, Any]]:
+    """Chunk id → what it answers with. Chunks that are gone are absent."""
+    rows = Chunk.objects.filter(pk__in=chunk_ids, document__withdrawn_at__isnull=True).values_list(
+        "pk", "text", "metadata", "position", "document", "document__run_id", "document__published_at"
     )
     model = {"embedding_vendor": collection.embedding_vendor, "embedding_model": collection.embedding_model}
     return {
-        pk: (text, {**_origin(run_id, position, published_at), **metadata, **model})
-        for pk, text, metadata, position, run_id, published_at in rows
+        pk: {
+            "data": text,
+            "metadata": {**_origin(run_id, position, published_at), **metadata, **model},
+            "document_pk": document,
+        }
+        for pk, text, metadata, position, document, run_id, published_at in rows
     }
 
 

@@ -11,14 +11,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from django.db.models import QuerySet, TextChoices
+from django.db import connection
+from django.db.models import TextChoices
 
 from collections_app import services as collections
 from collections_app.models import Collection
 from ingestion import storage
-from ingestion.models import EventKind, FileRegistry, FileStatus, JobEvent
-from plugins.kept import key_of
-from plugins.parameters import addresses_in
+from ingestion.models import LIVE, FileRegistry, FileStatus, JobCount, JobQuerySet
+from plugins.addresses import cleaned, key_of_page, named_address
+from plugins.base import PluginError
+from plugins.kept import DRAFT, key_of
+from plugins.parameters import ADDRESS_PARAMETERS, addresses_in
+from plugins.registry import FILE_INGEST, PluginInfo
+from plugins.video_addresses import video_id_of
 
 USEFUL = (FileStatus.PENDING, FileStatus.PROCESSING, FileStatus.COMPLETED)
 
@@ -40,16 +45,29 @@ class DuplicateFound(Exception):
         self.job = job
 
 
-def source_hash(content_hash: str, params: Mapping[str, Any]) -> str:
-    """What makes two sources the same: their addresses, or where the parameters name none, their bytes.
+def source_hash(info: PluginInfo, params: Mapping[str, Any], content_hash: str = "", name: str = "") -> str:
+    """What makes two sources the same: the bytes of a file, or the addresses of what is fetched.
 
-    Addresses come first because LAMB uploads a small text file, whose bytes mean nothing, for each of them.
+    LAMB uploads a small text file for each address that is to be fetched. The bytes of such a placeholder mean nothing.
+
+    :param content_hash: of the uploaded file called *name*, if there is one
     """
-    addresses = addresses_in(params)
-    return key_of(sorted(set(addresses))) if addresses else content_hash
+    addresses = set() if info.kind == FILE_INGEST else set(addresses_in(params))
+    if not addresses or (content_hash and not name.lower().endswith(".txt")):
+        return content_hash
+    return key_of("addresses", sorted(map(identity, addresses)))
 
 
-def same_source(collection: Collection, plugin_name: str, source: str) -> QuerySet[FileRegistry]:
+def identity(address: str) -> str:
+    """The same text for every form of an address: of a video its id."""
+    with suppress(PluginError):
+        return video_id_of(address)
+    with suppress(ValueError):
+        return key_of_page(cleaned(named_address(address)))
+    return address
+
+
+def same_source(collection: Collection, plugin_name: str, source: str) -> JobQuerySet:
     """All jobs of the collection that read this source with this plugin, oldest first."""
     if not source:
         return FileRegistry.objects.none()
@@ -60,14 +78,21 @@ def same_source(collection: Collection, plugin_name: str, source: str) -> QueryS
 def refuse(collection: Collection, plugin_name: str, params: Mapping[str, Any], source: str) -> None:
     """:raises DuplicateFound: a job that waits, runs or is complete has the same source and parameters"""
     for job in same_source(collection, plugin_name, source).filter(status__in=USEFUL).order_by("-pk"):
-        if job.plugin_params == params:
+        if splitting(job.plugin_params) == splitting(params):
             raise DuplicateFound(job)
+        if job.replaces_duplicates and job.status in LIVE:
+            return  # the older ones are about to go
+
+
+def splitting(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters without the addresses, whose forms and order the source's hash has judged already."""
+    return {name: value for name, value in params.items() if name not in ADDRESS_PARAMETERS}
 
 
 # -- Replacing --------------------------------------------------------------------------------------
 
 
-def replaced_by(job: FileRegistry) -> QuerySet[FileRegistry]:
+def replaced_by(job: FileRegistry) -> JobQuerySet:
     """What *job* takes the place of: all that was submitted before it, in whatever status."""
     if not job.replaces_duplicates:
         return FileRegistry.objects.none()
@@ -75,31 +100,44 @@ def replaced_by(job: FileRegistry) -> QuerySet[FileRegistry]:
     return older.exclude(status=FileStatus.DELETED)
 
 
+def lock(job: FileRegistry) -> None:
+    """Take the rows that completing *job* will touch, in the order in which everybody does.
+
+    Otherwise PostgreSQL finds a replacement and another move of its collection waiting for each other. SQLite has one
+    lock for all.
+    """
+    if job.replaces_duplicates and connection.features.has_select_for_update:
+        rows = [job.pk, *replaced_by(job).values_list("pk", flat=True)]
+        list(FileRegistry.objects.select_for_update().filter(pk__in=rows).order_by("pk").values_list("pk"))
+        counts = JobCount.objects.filter(collection_id=job.collection_id).order_by("status")
+        list(counts.select_for_update().values_list("pk"))
+
+
 def retire(job: FileRegistry) -> list[str]:
     """Delete softly what *job* replaces, in the transaction that completes it: one is found at any time, never two.
 
     :return: storage keys of the folders to be removed once that has committed
     """
-    keys = []
-    for old in replaced_by(job):
-        if old.delete_softly(f"its replacement, job {job.pk}"):
-            collections.withdraw_file(old.pk)
-            JobEvent.write(job, EventKind.STAGE, f"Took the place of job {old.pk}", {"replaced": old.pk})
-            keys += [old.storage_key] if old.storage_key else []
-    return keys
+    retired = FileRegistry.retire(replaced_by(job), job)
+    collections.withdraw_files([old.pk for old in retired])
+    return [old.storage_key for old in retired if old.storage_key]
 
 
 def inherit_kept(job: FileRegistry, folder: Path) -> None:
     """Start from what the replaced job has converted: link its kept entries into *folder*, the new job's own.
 
-    Entries are only ever replaced whole, so a link costs no space and cannot change under the other job.
+    Entries are only ever replaced whole, so a link costs no space and cannot change under the other job. Where links
+    are impossible, the source is converted again.
     """
     mine = folder / storage.KEPT
     if mine.exists():
         return
+    draft = folder / f"{storage.KEPT}{DRAFT}"
     for old in replaced_by(job).exclude(storage_key=None).order_by("-pk"):
         theirs = storage.folder(str(old.storage_key)) / storage.KEPT
         if theirs.is_dir():
-            with suppress(OSError):  # where links are impossible, or the old job is deleted at this moment
-                shutil.copytree(theirs, mine, copy_function=os.link)
-                return
+            with suppress(OSError, shutil.Error):  # or the old job is deleted at this moment
+                shutil.rmtree(draft, ignore_errors=True)
+                shutil.copytree(theirs, draft, copy_function=os.link, ignore=shutil.ignore_patterns(f"*{DRAFT}"))
+                draft.replace(mine)
+            return

@@ -21,6 +21,7 @@ from plugins.kept import key_of
 
 HEADER = "Idempotency-Key"
 LENGTH = 255
+FORGOTTEN_AT_ONCE = 500  # 5 ms of write lock
 Answer = dict[str, Any]
 
 
@@ -56,9 +57,10 @@ class Once:
         IdempotencyKey(key=self.key, fingerprint=self.fingerprint, answer=answer).save(force_insert=True)
 
 
-def once(request: Request, *sent: Any) -> Once | None:
+def once(request: Request, place: str, collection_id: int, *sent: Any) -> Once | None:
     """The key of *request*; None when it names none.
 
+    :param place: name of the endpoint; a key is known there, and in one collection
     :param sent: plain JSON values that tell this request from others
     :raises Invalid: 422, no key that can be used
     """
@@ -68,23 +70,28 @@ def once(request: Request, *sent: Any) -> Once | None:
     text = given.strip().strip('"')
     if not text or len(text) > LENGTH or not text.isprintable():
         raise invalid("header", HEADER, "idempotency_key_invalid", f"Send 1 to {LENGTH} printable characters.", given)
-    return Once(key_of(request.path, text), key_of(*sent))
+    return Once(key_of(place, collection_id, text), key_of(*sent))
 
 
-def respond(once: Once | None, act: Callable[[Callable[[Answer], None]], Answer]) -> Response:
+def respond(
+    once: Once | None,
+    act: Callable[[Callable[[Answer], None]], Answer],
+    show: Callable[[Answer], Answer] = lambda answer: answer,
+) -> Response:
     """Answer as before, or act and answer.
 
     :param act: does what was asked, and calls what it is given with the answer, in the transaction that does it
+    :param show: makes of an answer, which is stored without signatures, what is sent
     """
     if once is None:
-        return Response(act(lambda answer: None))
+        return Response(show(act(lambda answer: None)))
     if answer := once.earlier():
-        return replay(answer)
+        return replay(show(answer))
     try:
-        return Response(act(once.remember))
+        return Response(show(act(once.remember)))
     except IntegrityError:
         if answer := once.earlier():  # another request with the same key was first
-            return replay(answer)
+            return replay(show(answer))
         raise
 
 
@@ -93,7 +100,8 @@ def replay(answer: Answer) -> Response:
 
 
 def forget() -> bool:
-    """Delete keys that have served their time; False: nothing is left to do."""
+    """Delete keys that have served their time, some at once; True when more are left."""
     horizon = Now() - timedelta(hours=settings.KB_IDEMPOTENCY_HOURS)
-    IdempotencyKey.objects.filter(created_at__lt=horizon).delete()
-    return False
+    served = IdempotencyKey.objects.filter(created_at__lt=horizon).values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE]
+    gone, _ = IdempotencyKey.objects.filter(pk__in=list(served)).delete()
+    return gone == FORGOTTEN_AT_ONCE

@@ -184,10 +184,8 @@ class FileRegistry(models.Model):
             # Other orders of that page. These columns never change; updated_at does with every report, so it has none.
             models.Index(fields=["collection", "original_filename", "id"], name="job_by_name"),
             models.Index(fields=["collection", "file_size", "id"], name="job_by_size"),
-            # What is there already of the same source.
-            models.Index(
-                fields=["collection", "source_hash", "id"], condition=~Q(source_hash=""), name="job_by_source"
-            ),
+            # What is there already of the same source. No condition: SQLite would not see that a query meets it.
+            models.Index(fields=["collection", "source_hash", "id"], name="job_by_source"),
             # The queue: what to claim next. Small, since few jobs are pending.
             models.Index(
                 fields=["-priority", "id", "owner", "not_before"],
@@ -444,9 +442,28 @@ class FileRegistry(models.Model):
             not_before=None,
         )
 
-    def retry(self, plugin_params: Mapping[str, Any] | None = None, by: str = "") -> bool:
-        """failed → pending, with both attempt counters at zero. The history stays in the diary."""
+    @classmethod
+    def retire(cls, jobs: JobQuerySet, successor: "FileRegistry") -> "list[FileRegistry]":
+        """Any status → deleted, for all *jobs* at once, whose place *successor* takes. In the caller's transaction."""
+        retired = list(jobs.only("pk", "original_filename", "owner", "attempt", "storage_key"))
+        if retired:
+            gone = {"lease_until": None, "worker": None, "not_before": None, "progress_message": "Deleted"}
+            jobs.update(status=FileStatus.DELETED, updated_at=Now(), **gone)
+            message, numbers = f"Deleted by its replacement, job {successor.pk}", [old.pk for old in retired]
+            JobEvent.objects.bulk_create([JobEvent.of(old, EventKind.DELETED, message) for old in retired])
+            place = f"job {numbers[0]}" if len(numbers) == 1 else f"{len(numbers)} jobs"
+            JobEvent.write(successor, EventKind.STAGE, f"Took the place of {place}", {"replaced": numbers[:100]})
+        return retired
+
+    def retry(
+        self, plugin_params: Mapping[str, Any] | None = None, by: str = "", source: Mapping[str, Any] | None = None
+    ) -> bool:
+        """failed → pending, with both attempt counters at zero. The history stays in the diary.
+
+        :param source: fields that name another source, where the new parameters do
+        """
         changes: dict[str, Any] = {} if plugin_params is None else {"plugin_params": dict(plugin_params)}
+        changes |= source or {}
         return self._move(
             FileStatus.PENDING,
             allowed=Q(status=FileStatus.FAILED),
@@ -510,7 +527,7 @@ class JobEvent(models.Model):
         return f"{self.kind}: {self.message}"
 
     @classmethod
-    def write(
+    def of(
         cls,
         job: FileRegistry,
         kind: EventKind,
@@ -518,8 +535,9 @@ class JobEvent(models.Model):
         data: Mapping[str, Any] | None = None,
         *,
         attempt: int | None = None,
-    ) -> None:
-        cls.objects.create(
+    ) -> Self:
+        """An entry that is not written yet."""
+        return cls(
             job_id=job.pk,
             name=job.original_filename,
             owner=job.owner,
@@ -528,6 +546,10 @@ class JobEvent(models.Model):
             message=message[:1000],
             data=dict(data or {}),
         )
+
+    @classmethod
+    def write(cls, job: FileRegistry, kind: EventKind, message: str, data: Any = None, *, attempt: Any = None) -> None:
+        cls.of(job, kind, message, data, attempt=attempt).save(force_insert=True)
 
 
 class JobCount(models.Model):

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from django.conf import settings
-from django.db import OperationalError, transaction
+from django.db import DatabaseError, OperationalError, transaction
 
 from collections_app import catalogue, links
 from collections_app import services as collections
@@ -136,9 +136,9 @@ def keeping_stats(this: Run) -> Iterator[None]:
     """A conversion that fails leaves what it has counted, such as which pages could not be read."""
     try:
         yield
-    except PluginError:
+    except Exception:
         if this.stats:
-            with suppress(OperationalError):
+            with suppress(DatabaseError):
                 this.job.keep_stats(this.watch.run_id, this.stats)
         raise
 
@@ -269,6 +269,8 @@ def store(this: Run, key: str, summary: Summary) -> None:
             if last:
                 this.timed("embedding", began, f"{counted(summary.chunks, 'chunk')} embedded and stored")
             with transaction.atomic():
+                if last:
+                    duplicates.lock(this.job)
                 hold(this, done + len(batch), summary, last)
                 if document is None:
                     document = collections.begin_document(this.collection, this.job.pk, this.watch.run_id, cut)

@@ -15,6 +15,12 @@ ON_DUPLICATE_HELP = (
 )
 
 
+def on_duplicate_field() -> ChoiceField:
+    return ChoiceField(
+        OnDuplicate.values, default=OnDuplicate.ALLOW, initial=OnDuplicate.ALLOW, help_text=ON_DUPLICATE_HELP
+    )
+
+
 class JobsWantedSerializer(serializers.Serializer[Any]):
     """The query of the job list; ``status`` is read by :class:`ingestion.filters.JobFilter`."""
 
@@ -55,7 +61,7 @@ class UploadSerializer(serializers.Serializer[Any]):
     file = serializers.FileField()
     plugin_name = TextField()
     plugin_params = TextField(required=False, initial="{}", style={"base_template": "textarea.html", "rows": 4})
-    on_duplicate = ChoiceField(OnDuplicate.values, required=False, help_text=ON_DUPLICATE_HELP)
+    on_duplicate = on_duplicate_field()
 
     def get_fields(self) -> dict[str, Any]:
         return {**super().get_fields(), "plugin_name": ChoiceField(list(catalogue.current().ingest))}
@@ -65,7 +71,7 @@ class AddressesSerializer(serializers.Serializer[Any]):
     urls = serializers.ListField(child=TextField(max_length=2000), max_length=1000, initial=["https://example.org/"])
     plugin_name = TextField(default="url_ingest", initial="url_ingest")
     plugin_params = ObjectField(default=dict, initial=dict)
-    on_duplicate = ChoiceField(OnDuplicate.values, default=OnDuplicate.ALLOW, help_text=ON_DUPLICATE_HELP)
+    on_duplicate = on_duplicate_field()
 
 
 class SourceSerializer(serializers.Serializer[Any]):
@@ -73,4 +79,4 @@ class SourceSerializer(serializers.Serializer[Any]):
 
     plugin_name = TextField()
     plugin_params = ObjectField(default=dict, initial=dict)
-    on_duplicate = ChoiceField(OnDuplicate.values, default=OnDuplicate.ALLOW, help_text=ON_DUPLICATE_HELP)
+    on_duplicate = on_duplicate_field()

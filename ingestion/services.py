@@ -21,6 +21,7 @@ from ingestion.duplicates import DuplicateFound, OnDuplicate
 from ingestion.models import EventKind, FileRegistry, FileStatus, JobEvent
 from plugins import parameters
 from plugins.catalogue import PluginInfo, is_enabled
+from plugins.parameters import addresses_in
 
 __all__ = ["DuplicateFound", "OnDuplicate"]  # and all that is defined here
 
@@ -110,8 +111,9 @@ def submit(
     :raises DuplicateFound: ``skip`` was asked for, and there is one
     :raises CollectionGone: it was deleted meanwhile
     """
-    clean = check_parameters(plugin(plugin_name), params)
-    source_hash = duplicates.source_hash(upload.sha256 if upload else "", clean)
+    info = plugin(plugin_name)
+    clean = check_parameters(info, params)
+    source_hash = duplicates.source_hash(info, clean, *((upload.sha256, upload.name) if upload else ()))
     if on_duplicate == OnDuplicate.SKIP:
         duplicates.refuse(collection, plugin_name, clean, source_hash)  # before the upload is kept
     if storage.free_mb() < settings.KB_MIN_FREE_MB:
@@ -164,14 +166,30 @@ def retry(job: FileRegistry, overrides: Mapping[str, Any] | None = None, by: str
     if job.status != FileStatus.FAILED:
         raise WrongState(f"Only failed jobs can be retried; this one is {job.status}.")
     params: dict[str, Any] | None = None
+    source: dict[str, Any] = {}
     if overrides:
-        params = check_parameters(plugin(job.plugin_name), {**job.plugin_params, **overrides})
+        info = plugin(job.plugin_name)
+        params = check_parameters(info, {**job.plugin_params, **overrides})
+        source = other_source(
+            job, duplicates.source_hash(info, params, job.content_hash, job.original_filename), params
+        )
     with transaction.atomic():
-        if not job.retry(params, by):
+        if not job.retry(params, by, source):
             raise WrongState(f"Only failed jobs can be retried; this one is {status_now(job)}.")
         queue.ring_on_commit()
         job.refresh_from_db()
     return job
+
+
+def other_source(job: FileRegistry, source_hash: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """What changes with parameters that name another source: it is no longer the one that *job* was to replace."""
+    if source_hash == job.source_hash:
+        return {}
+    changes: dict[str, Any] = {"source_hash": source_hash, "replaces_duplicates": False}
+    address = next(iter(addresses_in(params)), "")
+    if address and not job.file_path:
+        changes |= {"file_url": address[:2000], "original_filename": without_credentials(address)[:255]}
+    return changes
 
 
 def cancel(job: FileRegistry, by: str = "") -> FileRegistry:

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,10 +26,11 @@ from django.conf import settings
 from django.core.files.storage import default_storage
 from django.core.files.uploadhandler import FileUploadHandler, StopUpload
 
-from plugins.kept import FOLDER as KEPT
+from plugins import kept
 
 CHUNK = 256 * 1024
 WORK = "scratch"  # scratch space inside a file's folder
+KEPT = kept.FOLDER
 KEY = re.compile(r"^[0-9a-f]{32}$")
 STORED_NAME = re.compile(r"^(?P<key>[0-9a-f]{32})(?:\.[a-z0-9]{1,16}){0,2}$")
 
@@ -214,10 +216,10 @@ def is_no_space(error: OSError) -> bool:
 
 
 def remove(key: str) -> list[str]:
-    """Delete the file's folder; returns the names that were in it, as paths inside the storage."""
+    """Delete the file's folder; returns the files that people could see in it, as paths inside the storage."""
     target = folder(key)
     # os.walk passes over what another request removes at the same time
-    names = [Path(base) / name for base, _, files in os.walk(target) for name in files]
+    names = [target / name for _, _, files in islice(os.walk(target), 1) for name in files]
     removed = sorted(str(path.relative_to(root())) for path in names)
     shutil.rmtree(target, ignore_errors=True)
     return removed

@@ -38,7 +38,7 @@ CSRF_COOKIE_NAME = "kb_csrf"
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 LOGIN_URL = "admin:login"
-KB_IDEMPOTENCY_HOURS = env.integer("KB_IDEMPOTENCY_HOURS", 24)  # how long an Idempotency-Key is known
+KB_IDEMPOTENCY_HOURS = env.integer("KB_IDEMPOTENCY_HOURS", 24, low=1)  # how long an Idempotency-Key is known
 KB_LINK_TTL = env.integer("KB_LINK_TTL", 0)  # seconds a signed link lives; 0: as long as its file
 
 # -- What a request may bring ---------------------------------------------------------------------

@@ -21,6 +21,8 @@ _TRACKING = re.compile(
     r"|phpsessid|jsessionid|aspsessionid\w*",
     re.IGNORECASE,
 )
+# With slashes any; without them those that are known, since "name:secret@example.org" and "example.org:80" have colons
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://|(?:mailto|javascript|data|tel|file|about|blob|urn):", re.IGNORECASE)
 _SESSION_PATH = re.compile(r";jsessionid=[^/;?]*", re.IGNORECASE)
 
 
@@ -56,12 +58,10 @@ def resolved(base: str, reference: str) -> str:
 
 def named_address(text: str) -> str:
     """What a person has typed, as an address: ``example.org/x`` means ``https://example.org/x``."""
-    text = text.strip()
+    text = text.strip().removeprefix("<").removesuffix(">")
     if text.startswith("//"):
         return f"https:{text}"
-    if "://" in text or re.match(r"(?:mailto|javascript|data|file|tel):", text, re.IGNORECASE):
-        return text
-    return f"https://{text}"
+    return text if _SCHEME.match(text) else f"https://{text}"
 
 
 def shown(text: str) -> str:

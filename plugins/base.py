@@ -113,8 +113,9 @@ class QueryPlugin(abc.ABC):
     def query(self, collection_id: int, query_text: str, **kwargs: Any) -> list[dict[str, Any]]:
         """Return ``[{"similarity": float, "data": str, "metadata": dict}]``, nearest first.
 
-        *kwargs* holds the declared parameters and ``search(text, top_k)``, which returns rows of the same shape
-        by cosine similarity.
+        *kwargs* holds the declared parameters, ``search(text, top_k)``, which returns rows of the same shape by cosine
+        similarity, and ``search_text(text, top_k)``, which returns those that share words with *text*, best first. Rows
+        also carry ``chunk_pk`` and ``document_pk``, which are not sent; other keys that a plugin adds are.
         """
 
     @abc.abstractmethod

@@ -52,13 +52,17 @@ class Order:
 
 @dataclass(frozen=True)
 class Read:
-    """A page with text. *address* is where it was in the end; *unchanged* when it was kept from an earlier run."""
+    """A page with text. *address* is where it was in the end; *unchanged* when it was kept from an earlier run.
+
+    *stale* says why the page could not be fetched this time, when its text of an earlier run stands in for it.
+    """
 
     target: Target
     address: str
     page: WebPage
     status: int
     unchanged: bool
+    stale: PluginError | None = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,7 @@ class _Visit:
     page: WebPage = field(default_factory=lambda: WebPage(""))
     unchanged: bool = False
     redirects_to: str = ""
+    stale: PluginError | None = None
 
 
 class Crawl:
@@ -206,7 +211,16 @@ class Crawl:
         )
 
     def _fetch(self, address: str) -> _Visit:
+        """What is at *address* now; of a server that fails for the moment, what was there in an earlier run."""
         memory = self._memories.get(address)
+        try:
+            return self._ask(address, memory)
+        except PluginError as error:
+            if memory is None or not error.transient:
+                raise
+            return _Visit(address, memory.status, memory.page, stale=error)
+
+    def _ask(self, address: str, memory: PageMemory | None) -> _Visit:
         with self._timed("fetching"):
             answer = self._http.get(address, memory.conditions() if memory else {})
         if answer.redirects_to:
@@ -265,7 +279,7 @@ class Crawl:
         twin = self._read.twin(address, page)
         if twin:
             return Duplicate(target.address, twin)
-        return Read(target, address, page, visit.status, visit.unchanged)
+        return Read(target, address, page, visit.status, visit.unchanged, visit.stale)
 
     def _note_links(self, target: Target, page: WebPage) -> None:
         if target.scope is None or target.depth >= self.order.depth:

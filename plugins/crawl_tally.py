@@ -21,6 +21,7 @@ class Tally:
     file_url: str
     read: int = 0
     unchanged: int = 0
+    stale: int = 0
     duplicates: int = 0
     elsewhere: int = 0
     codes: Counter[str] = field(default_factory=Counter)
@@ -38,9 +39,14 @@ class Tally:
 
     def add(self, outcome: Outcome) -> None:
         match outcome:
-            case Read(page=page, unchanged=unchanged):
+            case Read(page=page, unchanged=unchanged, stale=stale):
                 self.read += 1
                 self.unchanged += unchanged
+                if stale is not None:
+                    self.stale += 1
+                    self.first = self.first or Failed(
+                        outcome.address, stale.code, stale.message, stale.hint, transient=True
+                    )
                 self.characters += len(page.markdown)
                 if len(self.preview) < PREVIEW:
                     self.preview = f"{self.preview}\n\n{page.markdown}".strip()[:PREVIEW]
@@ -70,6 +76,8 @@ class Tally:
         parts = [f"Read {self.read} {'page' if self.read == 1 else 'pages'}"]
         if self.unchanged:
             parts.append(f"{self.unchanged} unchanged since the last time")
+        if self.stale:
+            parts.append(f"{self.stale} as it was the last time")
         if self.failed:
             parts.append(f"{self.failed} could not be read")
         return ", ".join(parts)
@@ -123,6 +131,7 @@ class Tally:
         return {
             "read": self.read,
             "unchanged": self.unchanged,
+            "stale": self.stale,
             "failed": self.failed,
             "duplicates": self.duplicates,
             "skipped_by_robots": self.codes["robots"],

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = "kept"
+DRAFT = ".part"  # the ending of an entry that is being written
 MAX_ENTRY = 256 * 1024**2  # characters of JSON; more is converted again rather than held in memory twice
 
 
@@ -35,7 +36,7 @@ class Kept:
         if self.folder is None:
             return None
         try:
-            with gzip.open(self.folder / f"{key}.json.gz", "rt", encoding="utf-8") as file:
+            with gzip.open(self.folder / f"{key}.json.gz", "rt", encoding="ascii") as file:
                 text = file.read(MAX_ENTRY + 1)
             return json.loads(text) if len(text) <= MAX_ENTRY else None
         except (OSError, EOFError, ValueError, zlib.error):
@@ -48,13 +49,15 @@ class Kept:
         """
         if self.folder is None:
             return
-        draft = self.folder / f"{key}.{os.getpid()}.{threading.get_ident()}.part"
+        draft = self.folder / f"{key}.{os.getpid()}.{threading.get_ident()}{DRAFT}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with gzip.open(draft, "wt", compresslevel=1, encoding="utf-8", errors="surrogatepass") as file:
-                json.dump(value, file, ensure_ascii=False)
+            with gzip.open(draft, "wt", compresslevel=1, encoding="ascii") as file:
+                json.dump(value, file)
             draft.replace(self.folder / f"{key}.json.gz")
         except OSError:
+            pass
+        finally:
             with suppress(OSError):
                 draft.unlink(missing_ok=True)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from plugins.addresses import named_address
 from plugins.net import AddressBlocked, Guard
 
 SIMPLIFIED = "SIMPLIFIED"
@@ -187,18 +188,14 @@ def _formed(name: str, spec: Mapping[str, Any], value: Any) -> Any:
 
 def _web_address(name: str, text: str) -> str:
     """*text* as an address; people leave out the scheme."""
-    address = text.strip()
-    if "://" not in address and "." in address and ("@" in address or not _SCHEME.match(address)):
-        address = f"https://{address}"
+    address = named_address(text)
+    if not {".", "[", "/"} & set(text):  # a word, and no address without its scheme
+        raise _Wrong("url_parsing", f"{name} must be a web address, such as https://example.org/page.")
     try:
         Guard().check_url(address)
     except AddressBlocked as refused:
         raise _Wrong("url_parsing", f"{name}: {refused.message} {refused.hint}") from refused
     return address
-
-
-# "javascript:", "mailto:" and their like, but not "localhost:8000"
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:(?!\d)", re.IGNORECASE)
 
 
 # -- Limits -----------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ import plugins
 from plugins.base import IngestPlugin, ParameterSpecs, PluginRegistry, QueryPlugin
 
 ENTRY_POINT_GROUP = "kb_server.plugins"
+FILE_INGEST, REMOTE_INGEST, BASE_INGEST = "file-ingest", "remote-ingest", "base-ingest"
 KEY_PARAMETER = "openai_api_key"
 _BUILT_IN_ENDINGS = ("_ingest", "_query")
 
@@ -100,7 +101,7 @@ def describe(plugin: type[IngestPlugin], module: str) -> PluginInfo:
     parameters = wire_parameters(instance.get_parameters())
     return PluginInfo(
         name=str(instance.name),
-        kind=str(getattr(instance, "kind", "") or "file-ingest"),
+        kind=str(getattr(instance, "kind", "") or FILE_INGEST),
         description=_one_line(getattr(instance, "description", "")),
         supported_file_types=_file_types(getattr(instance, "supported_file_types", ())),
         parameters=parameters,

@@ -54,6 +54,7 @@ class UrlIngest(IngestPlugin):
                 if isinstance(outcome, Failed):
                     self._warn_of(outcome, tally, kwargs)
                 if isinstance(outcome, Read):
+                    self._warn_of_stale(outcome, tally, kwargs)
                     yield from _chunks(outcome, order, options, tally, kwargs)
         self._finish(crawl, tally, kwargs)
 
@@ -62,6 +63,11 @@ class UrlIngest(IngestPlugin):
             return
         data: dict[str, Any] = {"url": failed.address, "code": failed.code, "hint": failed.hint}
         self.warn(kwargs, failed.message, {**data, "status": failed.status} if failed.status else data)
+
+    def _warn_of_stale(self, read: Read, tally: Tally, kwargs: Mapping[str, Any]) -> None:
+        if read.stale and tally.stale <= WARNINGS_EACH:
+            message = f"{read.address} could not be fetched; its text of the last time was taken. {read.stale.message}"
+            self.warn(kwargs, message, {"url": read.address, "code": read.stale.code, "stale": True})
 
     def _finish(self, crawl: Crawl, tally: Tally, kwargs: Mapping[str, Any]) -> None:
         for code, count in tally.codes.items():
@@ -74,7 +80,7 @@ class UrlIngest(IngestPlugin):
             code = "timeout" if crawl.out_of_time else "limit"
             self.warn(kwargs, message, {"code": code, "left_out": crawl.left_out})
         self.report_stats(kwargs, tally.stats(crawl))
-        if not tally.read:
+        if tally.read == tally.stale:
             raise tally.nothing_read()
         self.report_progress(kwargs, crawl.done, crawl.done, tally.sentence())
 

@@ -15,7 +15,8 @@ from plugins.base import Chunk, IngestPlugin, ParameterSpecs, PluginError, Plugi
 from plugins.kept import Kept, key_of
 from plugins.subtitles import Cue, Passage, is_subtitles, passages, read_subtitles, tidy, timestamp
 from plugins.text import decode
-from plugins.youtube import Captions, Wanted, YouTube, same_language, wanted
+from plugins.video_addresses import Wanted, wanted
+from plugins.youtube import Captions, YouTube, same_language
 
 VERSION = "1.0.0"
 STRATEGY = "duration"

@@ -17,3 +17,10 @@ class SearchEngine(Protocol):
 
         Equal similarities come in the order of the chunks' ids. Fewer hits when the collection holds fewer chunks.
         """
+
+    def matching(self, collection: Collection, text: str, query: Vector, top_k: int) -> list[Hit]:
+        """The *top_k* chunks of published documents that share words with *text*, best first; rare words count most.
+
+        Chunks that share the same words come in the order of their similarity to *query*, the vector of *text*, then
+        of their ids. No hits for a text without words, or where no chunk holds any of them.
+        """

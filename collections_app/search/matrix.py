@@ -5,6 +5,8 @@ behind the last one, a withdrawn one leaves a gap that is skipped, and nothing i
 half are gaps is everything packed anew.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -155,6 +157,40 @@ def best(ids: Ids, similarities: Similarities, top_k: int) -> tuple[Ids, NDArray
         least = np.partition(similarities, len(ids) - top_k)[len(ids) - top_k]
         near = np.flatnonzero(similarities >= least - 2e-6)
         ids, similarities = ids[near], similarities[near]
-    rounded: NDArray[np.float64] = np.asarray(similarities, dtype=np.float64).round(6).clip(-1, 1)
+    rounded = _rounded(similarities)
     order = np.lexsort((ids, -rounded))[:top_k]
     return ids[order], rounded[order]
+
+
+def best_by_words(
+    ids: Ids, similarities: Similarities, holders: Sequence[Ids], top_k: int
+) -> tuple[Ids, NDArray[np.float64]]:
+    """The *top_k* of *ids* that hold the rarest terms, with their similarities; equal ones by similarity, then id.
+
+    :param holders: of each term, the chunks that hold it; others than *ids* are passed over
+    """
+    order = np.argsort(ids, kind="stable")
+    scores = word_scores(ids[order], holders)
+    matched = np.flatnonzero(scores)
+    if len(matched) > top_k:
+        least = np.partition(scores[matched], len(matched) - top_k)[len(matched) - top_k]
+        matched = matched[scores[matched] >= least]
+    found, rounded = ids[order[matched]], _rounded(similarities[order[matched]])
+    ranked = np.lexsort((found, -rounded, -scores[matched]))[:top_k]
+    return found[ranked], rounded[ranked]
+
+
+def word_scores(ids: Ids, holders: Sequence[Ids]) -> NDArray[np.float64]:
+    """For each of the sorted *ids* how much the terms tell that it holds, by BM25's weight of a term's rarity."""
+    scores = np.zeros(len(ids))
+    for held in holders:
+        places = np.searchsorted(ids, held)
+        places = places[places < len(ids)]
+        places = places[ids[places] == held[: len(places)]]
+        scores[places] += math.log1p((len(ids) - len(places) + 0.5) / (len(places) + 0.5))
+    return scores
+
+
+def _rounded(similarities: Similarities) -> NDArray[np.float64]:
+    rounded: NDArray[np.float64] = np.asarray(similarities, dtype=np.float64).round(6).clip(-1, 1)
+    return rounded

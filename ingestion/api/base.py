@@ -9,7 +9,7 @@ from rest_framework.exceptions import APIException, NotFound
 from collections_app.api import DOMAIN_ERRORS, live_collection, no_collection
 from collections_app.endpoint import Endpoint
 from collections_app.http_errors import Invalid
-from ingestion import services
+from ingestion import services, sources
 from ingestion.models import FileRegistry, FileStatus
 from ingestion.storage import NoSpace, UploadTooLarge
 
@@ -21,6 +21,7 @@ class IngestionEndpoint(Endpoint):
         services.UnknownPlugin: status.HTTP_404_NOT_FOUND,
         services.WrongPluginKind: status.HTTP_400_BAD_REQUEST,
         services.JobGone: status.HTTP_404_NOT_FOUND,
+        sources.WrongAddresses: status.HTTP_400_BAD_REQUEST,
         services.WrongState: status.HTTP_400_BAD_REQUEST,
         NoSpace: status.HTTP_507_INSUFFICIENT_STORAGE,
         UploadTooLarge: status.HTTP_413_REQUEST_ENTITY_TOO_LARGE,

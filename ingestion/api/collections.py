@@ -19,7 +19,7 @@ class CollectionViewSet(api.CollectionViewSet):
         """Add ready-made chunks. With an ``Idempotency-Key``, the same request again adds nothing."""
         documents = checked(DocumentsSerializer, request.data)["documents"]
         collection = live_collection(collection_id)
-        once = idempotency.once(request, documents)
+        once = idempotency.once(request, "documents", collection_id, documents)
         return idempotency.respond(once, lambda remember: api.add_documents(collection, documents, remember))
 
     def destroy(self, request: Request, collection_id: int) -> Response:

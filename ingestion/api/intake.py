@@ -3,6 +3,7 @@
 import json
 import secrets
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -13,23 +14,22 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
+from collections_app import links
 from collections_app.endpoint import checked
 from collections_app.fields import is_storable
 from collections_app.http import refuse_more_than
 from collections_app.http_errors import Invalid, TooLarge, invalid
 from collections_app.models import Collection
-from ingestion import idempotency, services, storage
+from ingestion import idempotency, services, sources, storage
 from ingestion.api.base import BadRequest, IngestionEndpoint, invalid_parameters, live_collection
 from ingestion.idempotency import Once
 from ingestion.models import LIVE, FileRegistry, FileStatus
 from ingestion.serializers import AddressesSerializer, SourceSerializer, UploadSerializer
 from ingestion.wire import file_link
 from plugins.catalogue import PluginInfo
-from plugins.parameters import ADDRESS_PARAMETERS, addresses_in
+from plugins.registry import BASE_INGEST, FILE_INGEST, REMOTE_INGEST
 
-FILE_INGEST, REMOTE_INGEST, BASE_INGEST = "file-ingest", "remote-ingest", "base-ingest"
 REST_OF_FORM = 1024 * 1024  # bytes that the other fields of an upload may take
-ADDRESS_LENGTH = 2000
 
 
 class UploadParser(MultiPartParser):
@@ -64,7 +64,7 @@ class UploadViewSet(IngestionEndpoint):
         upload: storage.Upload = form["file"]
         check_type(info, upload.name)
         sent = [upload.sha256, upload.name, info.name, params, form["on_duplicate"]]
-        once = idempotency.once(request, *sent)
+        once = idempotency.once(request, "ingest-file", collection_id, *sent)
         return submitted(once, collection, info, params, form["on_duplicate"], upload=upload)
 
 
@@ -83,12 +83,10 @@ class SourceViewSet(IngestionEndpoint):
         info = services.plugin(body["plugin_name"])
         if info.kind != REMOTE_INGEST:
             raise services.WrongPluginKind(f"{info.name} fetches nothing. Upload the file, or choose another plugin.")
-        urls: list[str] = body["urls"]
-        params = {**address_parameters(info, urls), **body["plugin_params"]}
-        first = urls[0] if urls else ""
-        source = {"name": first or "unknown_url", "url": first, "content_type": "text/markdown"}
-        once = idempotency.once(request, body)
-        return submitted(once, collection, info, params, body["on_duplicate"], **source)
+        params = {**sources.address_parameters(info, body["urls"]), **body["plugin_params"]}
+        name = sources.first_address(params) or "unknown_url"
+        once = idempotency.once(request, "ingest-url", collection_id, body)
+        return submitted(once, collection, info, params, body["on_duplicate"], **sources.named(name))
 
     def source(self, request: Request, collection_id: int) -> Response:
         """Ingest a source that is no file: the plugin's parameters say which."""
@@ -98,14 +96,13 @@ class SourceViewSet(IngestionEndpoint):
         if info.kind not in {BASE_INGEST, REMOTE_INGEST}:
             raise services.WrongPluginKind(f"{info.name} needs a file. Send it to ingest-file.")
         params = body["plugin_params"]
-        address = first_address(params)
-        wanted = [name for name in ADDRESS_PARAMETERS if name in info.parameters]
-        if wanted and not addresses_in(params):
+        name = sources.first_address(params)
+        wanted = sources.address_names(info)
+        if not name and wanted and info.kind == REMOTE_INGEST:
             raise BadRequest(f"{info.name} needs an address. Set {' or '.join(wanted)}.")
-        name = address or f"{info.name}_{secrets.token_hex(16)}.md"
-        source = {"name": name, "url": address, "content_type": "text/markdown"}
-        once = idempotency.once(request, body)
-        return submitted(once, collection, info, params, body["on_duplicate"], **source)
+        once = idempotency.once(request, "ingest-base", collection_id, body)
+        name = name or f"{info.name}_{secrets.token_hex(16)}.md"
+        return submitted(once, collection, info, params, body["on_duplicate"], **sources.named(name))
 
 
 # -- The upload's form ------------------------------------------------------------------------------
@@ -173,31 +170,6 @@ def check_type(info: PluginInfo, name: str) -> None:
     raise BadRequest(f"{info.name} does not read {given}. It reads: {', '.join(info.supported_file_types)}.")
 
 
-def address_parameters(info: PluginInfo, urls: list[str]) -> dict[str, Any]:
-    """How this plugin is told its addresses: as a list where it takes one, else one.
-
-    :raises BadRequest: several for a plugin that takes one
-    """
-    for name in ADDRESS_PARAMETERS:
-        if name in info.parameters and info.parameters[name]["type"] == "array":
-            return {name: urls}
-    if len(urls) > 1:
-        raise BadRequest(f"{info.name} takes one address at a time. Send each in a request of its own.")
-    single = next((name for name in ADDRESS_PARAMETERS if name in info.parameters), "url")
-    return {single: urls[0]} if urls else {}
-
-
-def first_address(params: Mapping[str, Any]) -> str:
-    """The web address that the parameters name first; empty when they name none.
-
-    :raises BadRequest: longer than any address that works
-    """
-    first = next((address for address in addresses_in(params) if "://" in address), "")
-    if len(first) > ADDRESS_LENGTH:
-        raise BadRequest(f"An address is longer than {ADDRESS_LENGTH} characters.")
-    return first
-
-
 # -- The answer -------------------------------------------------------------------------------------
 
 
@@ -226,13 +198,17 @@ def submitted(
         return receipt(collection, job)
 
     try:
-        return idempotency.respond(once, act)
+        return idempotency.respond(once, act, shown)
     except services.InvalidParameters as error:
         raise invalid_parameters(error, "plugin_params") from error
 
 
 def receipt(collection: Collection, job: FileRegistry, *, skipped: bool = False) -> dict[str, Any]:
-    """What an intake answers. A new job is ``processing`` there: clients wait for exactly that word."""
+    """What an intake answers, its link not signed yet.
+
+    A new job is ``processing`` there: clients wait for exactly that word.
+    """
+    stored = links.static_path(job.owner, collection.name, Path(job.file_path).name) if job.file_path else ""
     return {
         "collection_id": collection.pk,
         "collection_name": collection.name,
@@ -244,7 +220,11 @@ def receipt(collection: Collection, job: FileRegistry, *, skipped: bool = False)
         "job_id": job.pk,
         "file_registry_id": job.pk,
         "file_path": job.file_path,
-        "file_url": file_link(job.owner, collection.name, job.file_path, job.file_url),
+        "file_url": stored or file_link(job.owner, collection.name, "", job.file_url),
         "original_filename": job.original_filename,
         "plugin_name": job.plugin_name,
     }
+
+
+def shown(receipt: dict[str, Any]) -> dict[str, Any]:
+    return {**receipt, "file_url": links.absolute(links.signed(receipt["file_url"]))}

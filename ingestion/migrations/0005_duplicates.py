@@ -7,7 +7,10 @@ from ingestion.migrations._operations import AddColumn
 
 
 def backfill(apps, schema_editor):
-    """Files are told apart by their bytes. One statement: it reads and writes each row once."""
+    """Files are told apart by their bytes. One statement: it reads and writes each row once.
+
+    Rows without bytes stay as they are: no source could be fetched before this migration's version.
+    """
     registry = apps.get_model("ingestion", "FileRegistry").objects.using(schema_editor.connection.alias)
     registry.filter(source_hash="").exclude(content_hash="").update(source_hash=F("content_hash"))
 
@@ -29,10 +32,6 @@ class Migration(migrations.Migration):
         migrations.RunPython(backfill, migrations.RunPython.noop),
         migrations.AddIndex(
             model_name="fileregistry",
-            index=models.Index(
-                condition=models.Q(("source_hash", ""), _negated=True),
-                fields=["collection", "source_hash", "id"],
-                name="job_by_source",
-            ),
+            index=models.Index(fields=["collection", "source_hash", "id"], name="job_by_source"),
         ),
     ]

@@ -41,7 +41,7 @@ def test_a_batch_costs_the_same_few_statements_whatever_its_size(django_assert_n
     collection = make_collection()
     document = fill(collection, unit_rows(1), published=False)
     document = Document.objects.select_related("collection").get(pk=document.pk)
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         store_batch(document, 1, passages(500), unit_rows(500))
 
 

@@ -179,6 +179,84 @@ def test_links_in_metadata_are_signed_when_answered_and_stay_the_same(api, colle
     assert found[0]["other"] == link
 
 
+# -- Other ways to ask ------------------------------------------------------------------------------
+
+CODES = [
+    {"text": "Room B-204 is closed for repairs.", "metadata": {"page": 1}},
+    {"text": "Rooms and buildings are locked at night.", "metadata": {"page": 2}},
+    {"text": "The key of B-118 hangs with the porter.", "metadata": {"page": 3}},
+]
+
+
+@pytest.fixture
+def rooms(api, collection):
+    assert api.send("POST", f"/collections/{collection.pk}/documents", {"documents": CODES}).status_code == 200
+    return collection
+
+
+def test_hybrid_query_finds_codes_and_answers_with_similarity_and_score(api, rooms):
+    answer = ask(api, rooms, {"query_text": "B-118", "threshold": -1}, "hybrid_query").json()
+    assert answer["count"] == 3
+    assert [set(row) for row in answer["results"]] == [{"similarity", "data", "metadata", "score"}] * 3
+    assert answer["results"][0]["metadata"]["page"] == 3
+    scores = [row["score"] for row in answer["results"]]
+    assert scores == sorted(scores, reverse=True)
+    assert all(-1 <= row["similarity"] <= 1 for row in answer["results"])
+
+
+def test_the_similarity_of_hybrid_query_is_that_of_simple_query(api, rooms):
+    body = {"query_text": "Who has the key of B-118?", "threshold": -1}
+    simple, hybrid = (
+        {row["data"]: row["similarity"] for row in ask(api, rooms, body, plugin).json()["results"]}
+        for plugin in ("simple_query", "hybrid_query")
+    )
+    assert simple == hybrid
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{"weight": 1.5}, {"weight": -0.1}, {"weight": "much"}, {"candidates": 0}, {"candidates": 1001}, {"top_k": 0}],
+)
+def test_parameters_of_hybrid_query_that_make_no_sense_are_400(api, rooms, params):
+    answer = ask(api, rooms, {"query_text": "key", "plugin_params": params}, "hybrid_query")
+    assert next(iter(params)) in is_error(answer, 400)
+
+
+@pytest.mark.parametrize("text", ['"', "NEAR(a b)", "text:*", "a AND", "-", "日本語", "x" * 100_000, "a,b" * 30_000])
+def test_no_question_breaks_hybrid_query(api, rooms, text):
+    assert ask(api, rooms, {"query_text": text, "threshold": -1}, "hybrid_query").status_code == 200
+
+
+def test_hybrid_query_of_an_empty_collection_answers_nothing(api, collection):
+    assert ask(api, collection, {"query_text": "tides"}, "hybrid_query").json()["results"] == []
+
+
+def test_parent_child_query_answers_each_passage_once(api, collection):
+    link = f"/static/ana/handbook/{'a' * 32}.md"
+    parents = {"tides": "The whole passage about tides and the moon.", "bread": "The whole passage about bread."}
+    children = [("The moon pulls the sea.", "tides"), ("So there are tides.", "tides"), ("Flour and salt.", "bread")]
+    documents = [
+        {"text": text, "metadata": {"parent_text": parents[parent], "parent_chunk_id": parent, "file_url": link}}
+        for text, parent in children
+    ]
+    api.send("POST", f"/collections/{collection.pk}/documents", {"documents": documents})
+    body = {"query_text": "Why are there tides?", "threshold": -1}
+    results = ask(api, collection, body, "parent_child_query").json()["results"]
+    assert [row["data"] for row in results] == [parents["tides"], parents["bread"]]
+    assert [set(row) for row in results] == [{"similarity", "data", "metadata"}] * 2
+    assert results[0]["metadata"]["parent_chunk_id"] == "tides"
+    assert results[0]["metadata"]["file_url"].startswith(f"{link}?")
+    body["plugin_params"] = {"return_parent_context": False}
+    chunks = ask(api, collection, body, "parent_child_query").json()["results"]
+    assert sorted(row["data"] for row in chunks) == sorted(text for text, _ in children)
+
+
+def test_parent_child_query_of_chunks_without_parents_is_simple_query(api, filled):
+    body = {"query_text": "Why are there tides?", "threshold": -1}
+    answers = [ask(api, filled, body, plugin).json()["results"] for plugin in ("parent_child_query", "simple_query")]
+    assert answers[0] == answers[1]
+
+
 # -- Vendors ----------------------------------------------------------------------------------------
 
 

@@ -82,6 +82,11 @@ def test_a_file_that_fails_makes_exit_code_1_and_says_why(data, tmp_path):
         (["README.md", "--collection", "Try", "--param", "chunk_size"], "KEY=VALUE"),
         (["README.md", "--collection", "Try", "--param", "chunk_size=many"], "chunk_size"),
         (["README.md", "--collection", "Try", "--param", "colour=red"], "colour"),
+        (["http://[::1", "--collection", "Try"], "web address"),
+        (["https://", "--collection", "Try"], "web address"),
+        ([f"https://example.org/{'a' * 2000}", "--collection", "Try"], "longer than 2000"),
+        (["https://example.org/", "--collection", "Try", "--plugin", "simple_ingest"], "takes no addresses"),
+        (["https://example.org/", "--collection", "Try", "--param", "url=https://example.net/"], "not both"),
     ],
 )
 def test_wrong_usage_makes_exit_code_2_and_submits_nothing(data, arguments, says):

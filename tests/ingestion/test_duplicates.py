@@ -2,18 +2,20 @@
 
 import io
 import threading
+from dataclasses import replace
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from collections_app import search
 from collections_app import services as collections
 from collections_app.models import Document
 from ingestion import housekeeping, services, storage
-from ingestion.duplicates import source_hash
-from ingestion.models import FileRegistry, FileStatus, JobEvent
+from ingestion.duplicates import replaced_by, retire, same_source, source_hash
+from ingestion.models import FileRegistry, FileStatus, JobCount, JobEvent
 from ingestion.services import DuplicateFound
 from plugins.kept import FOLDER, Kept
+from plugins.registry import PluginInfo
 from tests.ingestion.factories import bring_to, make_collection, work
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.usefixtures("own_folders")]
@@ -115,7 +117,7 @@ def test_the_old_one_serves_until_the_new_one_is_complete():
     old.refresh_from_db()
     assert old.status == FileStatus.DELETED
     assert "replacement" in JobEvent.objects.filter(job_id=old.pk).last().message
-    assert JobEvent.objects.filter(job_id=new.pk, data__replaced=old.pk).exists()
+    assert [old.pk] in JobEvent.objects.filter(job_id=new.pk).values_list("data__replaced", flat=True)
     assert not storage.folder(old.storage_key).exists()
 
 
@@ -178,11 +180,82 @@ def test_files_that_a_replacement_could_not_remove_are_swept_later(settings, mon
     assert not storage.folder(job.storage_key).exists()
 
 
-def test_addresses_are_one_source_in_any_order_whatever_placeholder_names_them():
-    one = source_hash("aa", {"urls": ["https://a.example/", "https://b.example/"], "limit": 3})
-    assert one == source_hash("", {"urls": ["https://b.example/ ", "https://a.example/"]})
-    assert one != source_hash("aa", {"url": "https://a.example/"})
-    assert source_hash("aa", {"chunk_size": 5}) == "aa"
+PAGES = PluginInfo("p_ingest", "remote-ingest", "", (), {}, True, "url", "p")
+
+
+def test_addresses_are_one_source_in_any_order_and_form_whatever_placeholder_names_them():
+    one = source_hash(
+        PAGES, {"urls": ["https://a.example/", "https://b.example/x?b=1&a=2"], "limit": 3}, "aa", "url:a.txt"
+    )
+    assert one == source_hash(PAGES, {"urls": ["HTTPS://B.example/x?a=2&b=1#top", "a.example"]})
+    assert one != source_hash(PAGES, {"url": "https://a.example/"})
+    assert source_hash(PAGES, {"chunk_size": 5}, "aa", "list.txt") == "aa"
+
+
+def test_a_video_is_one_source_in_every_form_of_its_address():
+    forms = ["https://youtu.be/abcdefghijk?t=5", "https://www.youtube.com/watch?v=abcdefghijk&list=x", "abcdefghijk"]
+    assert len({source_hash(PAGES, {"video_url": form}) for form in forms}) == 1
+
+
+def test_a_file_is_its_bytes_also_where_an_address_stands_beside_it():
+    params = {"video_url": "https://youtu.be/abcdefghijk"}
+    assert source_hash(PAGES, params, "aa", "talk.srt") == "aa"
+    assert source_hash(replace(PAGES, kind="file-ingest"), {"url": "https://a.example/"}, "aa", "notes.txt") == "aa"
+
+
+def test_a_retry_with_another_address_is_another_source_and_replaces_nothing():
+    collection = make_collection()
+
+    def crawl(address, on_duplicate="allow"):
+        named = {"name": address, "url": address, "on_duplicate": on_duplicate}
+        return services.submit(collection, "url_ingest", {"url": address}, **named)
+
+    old, new = crawl("https://a.example/"), crawl("https://a.example/", "replace")
+    bring_to(old, FileStatus.COMPLETED)
+    bring_to(new, FileStatus.FAILED)
+    services.retry(new, {"url": "https://b.example/"})
+    assert (new.file_url, new.original_filename) == ("https://b.example/", "https://b.example/")
+    assert not replaced_by(new).exists()
+    with pytest.raises(DuplicateFound) as caught:
+        crawl("https://b.example/", "skip")
+    assert caught.value.job.pk == new.pk
+    later = crawl("https://a.example/", "replace")
+    assert [job.pk for job in replaced_by(later)] == [old.pk]
+
+
+def test_a_retry_with_other_splitting_still_replaces():
+    collection = make_collection()
+    old, new = submit(collection), submit(collection, "replace")
+    bring_to(new, FileStatus.FAILED)
+    services.retry(new, {"chunk_size": 300})
+    assert [job.pk for job in replaced_by(new)] == [old.pk]
+
+
+def test_skip_names_no_job_that_is_about_to_be_replaced():
+    collection = make_collection()
+    old = work(submit(collection))
+    submit(collection, "replace", chunk_size=300)
+    assert submit(collection, "skip").pk > old.pk
+
+
+def test_many_duplicates_are_replaced_in_a_few_statements(django_assert_max_num_queries):
+    collection = make_collection()
+    for _ in range(30):
+        submit(collection)
+    new = submit(collection, "replace")
+    FileRegistry.objects.filter(pk=new.pk).update(priority=1)
+    new.claim(None)
+    with django_assert_max_num_queries(8), transaction.atomic():
+        assert len(retire(new)) == 30
+    assert FileRegistry.objects.filter(status=FileStatus.DELETED).count() == 30
+    assert JobEvent.objects.filter(kind="deleted").count() == 30
+    assert JobCount.objects.get(collection_id=collection.pk, status="deleted").jobs == 30
+
+
+def test_finding_the_same_source_is_answered_from_its_index():
+    found = same_source(make_collection(), "simple_ingest", "aa").exclude(status=FileStatus.DELETED)
+    plan = found.explain()
+    assert "job_by_source" in plan or connection.vendor != "sqlite"
 
 
 def statuses(*jobs):

@@ -18,7 +18,9 @@ def store(tmp_path):
     return Kept(tmp_path / "file" / "kept")
 
 
-@pytest.mark.parametrize("value", ["text", "", {"pages": ["uno", "größer", "𝄞"]}, [1, None, True], "line\nline\r\n"])
+@pytest.mark.parametrize(
+    "value", ["text", "", {"pages": ["uno", "größer", "𝄞"]}, [1, None, True], "line\nline\r\n", "\ud83d alone"]
+)
 def test_what_is_put_is_got(store, value):
     store.put("a", value)
     assert store.get("a") == value

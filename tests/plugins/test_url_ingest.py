@@ -136,6 +136,7 @@ def test_statistics_have_the_keys_of_lambs_window_and_tell_of_each_page(site, in
     assert run.stats["pages"] == {
         "read": 2,
         "unchanged": 0,
+        "stale": 0,
         "failed": 1,
         "duplicates": 1,
         "skipped_by_robots": 0,
@@ -154,6 +155,32 @@ def test_statistics_have_the_keys_of_lambs_window_and_tell_of_each_page(site, in
         ],
         "duplicate_pages": [{"url": f"{site.url}/copy", "of": f"{site.url}/a"}],
     }
+
+
+def test_a_page_that_fails_for_the_moment_is_taken_as_it_was_the_last_time(site, ingest, tmp_path):
+    site.article("/", f"{TEXT} Home.", "/a", "/b")
+    site.article("/a", f"{TEXT} Page a.")
+    site.article("/b", f"{TEXT} Page b.")
+    kept = str(tmp_path / "kept")
+    first = ingest(url=site.url, kept_folder=kept)
+    site.page("/a", "<p>Out of order</p>", status=500)
+    site.page("/b", "<p>Gone</p>", status=410)
+    second = ingest(url=site.url, kept_folder=kept)
+    assert "Page a." in first.text
+    assert "Page a." in second.text
+    assert "Page b." not in second.text
+    pages = second.stats["pages"]
+    assert (pages["read"], pages["stale"], pages["failed"]) == (2, 1, 1)
+    assert any("last time" in message and data["stale"] for message, data in second.warnings if "/a" in message)
+
+
+def test_a_site_that_is_down_fails_the_run_although_its_pages_are_kept(site, ingest, tmp_path):
+    site.article("/", f"{TEXT} Home.")
+    kept = str(tmp_path / "kept")
+    ingest(url=site.url, kept_folder=kept)
+    site.page("/", "<p>Out of order</p>", status=500)
+    run = ingest(url=site.url, kept_folder=kept)
+    assert (run.error.code, run.error.transient) == ("http_status", True)
 
 
 def test_a_second_run_says_what_has_not_changed(site, ingest, tmp_path):

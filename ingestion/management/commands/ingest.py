@@ -78,20 +78,25 @@ def submit(
     try:
         if isinstance(source, Path):
             return submit_file(collection, source, plugin, params, on_duplicate)
-        suitable, named = sources.plugin_for_address(source)
-        return services.submit(
-            collection,
-            plugin or suitable,
-            {**named, **params},
-            name=source,
-            url=source,
-            content_type="text/markdown",
-            on_duplicate=on_duplicate,
-        )
+        return submit_address(collection, source, plugin, params, on_duplicate)
     except services.InvalidParameters as error:
         raise CommandError(f"Wrong parameters: {error}", returncode=2) from error
-    except (services.UnknownPlugin, storage.NoSpace) as error:
+    except (services.UnknownPlugin, sources.WrongAddresses, storage.NoSpace) as error:
         raise CommandError(str(error), returncode=2) from error
+
+
+def submit_address(
+    collection: Collection, address: str, plugin: str | None, params: dict[str, str], on_duplicate: str
+) -> FileRegistry:
+    info = services.plugin(plugin or sources.plugin_for_address(address))
+    names = sources.address_names(info)
+    if not names:
+        raise CommandError(f"{info.name} takes no addresses.", returncode=2)
+    if taken := [name for name in names if name in params]:
+        raise CommandError(f"Name addresses as SOURCE or with --param {taken[0]}=…, not both.", returncode=2)
+    known = {names[0]: address, **params}
+    name = sources.first_address(known)
+    return services.submit(collection, info.name, known, on_duplicate=on_duplicate, **sources.named(name))
 
 
 def submit_file(
