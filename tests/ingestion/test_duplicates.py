@@ -5,20 +5,25 @@ import threading
 from dataclasses import replace
 
 import pytest
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 
 from collections_app import search
 from collections_app import services as collections
 from collections_app.models import Document
 from ingestion import housekeeping, services, storage
-from ingestion.duplicates import replaced_by, retire, same_source, source_hash
+from ingestion.duplicates import lock, replaced_by, retire, same_source, source_hash
 from ingestion.models import FileRegistry, FileStatus, JobCount, JobEvent
 from ingestion.services import DuplicateFound
 from plugins.kept import FOLDER, Kept
 from plugins.registry import PluginInfo
 from tests.ingestion.factories import bring_to, make_collection, work
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.usefixtures("own_folders")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.engine,
+    pytest.mark.slow,
+    pytest.mark.usefixtures("own_folders"),
+]
 
 TEXT = b"Mercury is the smallest planet.\n\nVenus is the hottest."
 
@@ -82,6 +87,47 @@ def test_skip_tells_bytes_parameters_plugins_and_collections_apart():
     upload = storage.receive(io.BytesIO(TEXT), "planets.txt")
     services.submit(collection, "markitdown_ingest", {}, upload=upload, on_duplicate="skip")
     assert FileRegistry.objects.count() == 5
+
+
+def test_a_replacement_and_other_moves_of_its_collection_do_not_wait_for_each_other():
+    collection = make_collection()
+    for _ in range(8):
+        bring_to(submit(collection), FileStatus.COMPLETED)
+    replacing, failing = [], []
+    for _ in range(10):
+        replacing.append(submit(collection, "replace"))
+        failing.append(submit(collection, content=b"another text"))
+    for job in replacing + failing:
+        assert job.claim(None)
+    troubles, start = [], threading.Barrier(2)
+
+    def complete():
+        for job in replacing:
+            with transaction.atomic():
+                lock(job)
+                job.complete(job.run_id, 0, "done")
+                retire(job)
+
+    def fail():
+        for job in failing:
+            job.fail(job.run_id, "corrupt", "The file is damaged.")
+
+    def run(moves):
+        try:
+            start.wait(10)
+            moves()
+        except DatabaseError as error:
+            troubles.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=(moves,)) for moves in (complete, fail)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert troubles == []
+    assert statuses(*replacing) == ["deleted"] * 9 + ["completed"]
 
 
 def test_of_many_that_skip_at_once_one_is_taken():
