@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from pathlib import Path
 
 import pytest
 
@@ -97,7 +98,9 @@ def test_removing_a_file_removes_all_that_was_made_from_it():
     storage.keep(upload)
     storage.work_folder(upload.key).mkdir()
     (storage.work_folder(upload.key) / "spool.jsonl").write_text("chunks")
-    assert len(storage.remove(upload.key)) == 2
+    (storage.folder(upload.key) / f"{upload.key}.html").write_text("the page that shows it")
+    names = [Path(path).name for path in storage.remove(upload.key)]
+    assert names == [f"{upload.key}.html", f"{upload.key}.txt"]  # of the scratch space nobody knows
     assert not storage.folder(upload.key).exists()
     assert storage.remove(upload.key) == []
 
