@@ -1,5 +1,6 @@
 """Looking into zip-based files before anything unpacks them: bombs, passwords, damage."""
 
+import re
 import zipfile
 from typing import BinaryIO
 
@@ -60,6 +61,14 @@ def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, what: str = "
         return archive.read(member)
     except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
         raise corrupt(what) from error
+
+
+def count_parts(stream: BinaryIO, pattern: str) -> int:
+    """How many members of a zip that was already checked have a name that matches *pattern* as a whole."""
+    stream.seek(0)
+    names = open_zip(stream).namelist()
+    stream.seek(0)
+    return sum(re.fullmatch(pattern, name) is not None for name in names)
 
 
 def _check_bounds(members: list[zipfile.ZipInfo], what: str) -> None:

@@ -10,6 +10,7 @@ import importlib.util
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ UNITS = ("char", "word", "line")
 BLOCK_CHARACTERS = 256_000  # the splitter's time per character grows with the block; from 16k to 1M it doubles
 TOKENIZER_CHARACTERS = 16_000
 MAX_CHUNK_SIZE = 100_000
+TITLE_CHARACTERS = 300  # what chunks below a heading repeat of it
 
 Span = tuple[int, int]
 Spans = Callable[[str], list[Span]]
@@ -251,7 +253,7 @@ def _markdown_cuts(blocks: Iterable[str], options: SplitOptions) -> Iterator[_Cu
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """A Markdown heading: its place in the block (in characters), level 1–6 and text."""
+    """A Markdown heading: its place in the block (in characters), level 1–6 and the beginning of its text."""
 
     start: int
     level: int
@@ -264,9 +266,10 @@ def _enter(path: list[tuple[int, str]], heading: Heading) -> None:
     path.append((heading.level, heading.title))
 
 
-_ATX = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
+_ATX = re.compile(r" {0,3}(#{1,6})(?=[ \t]|$)")
 _SETEXT = re.compile(r" {0,3}(=+|-+)[ \t]*$")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+_FRONT_MATTER_LINES = 100  # more is none, or is never closed
 _NOT_A_TITLE = re.compile(r"\s*(?:[|>#]|[-*+] |\d+[.)] |$)")
 
 
@@ -277,15 +280,14 @@ def markdown_blocks(blocks: Iterable[str], limit: int = BLOCK_CHARACTERS) -> Ite
     """
     held: list[str] = []
     headings: list[Heading] = []
-    length, fence, previous, first = 0, "", "", True
-    front_matter = False
-    for line in _split_lines(blocks, limit):
+    length, fence, previous = 0, "", ""
+    front_matter, lines = _front_matter(_split_lines(blocks, limit))
+    for number, line in enumerate(lines):
         if held and length + len(line) > limit:
             yield "".join(held), headings
             held, headings, length, previous = [], [], 0, ""
         bare = line.rstrip("\n")
-        if front_matter or (first and bare == "---"):
-            front_matter = first or bare != "---"
+        if number < front_matter:
             previous = ""
         elif mark := _FENCE.match(bare):
             fence = _next_fence(fence, mark[1], bare[mark.end() :])
@@ -295,7 +297,6 @@ def markdown_blocks(blocks: Iterable[str], limit: int = BLOCK_CHARACTERS) -> Ite
                 headings.append(found)
                 bare = ""
             previous = bare
-        first = False
         held.append(line)
         length += len(line)
         if not bare.strip() and not fence and length > limit // 2:
@@ -303,6 +304,17 @@ def markdown_blocks(blocks: Iterable[str], limit: int = BLOCK_CHARACTERS) -> Ite
             held, headings, length, previous = [], [], 0, ""
     if held:
         yield "".join(held), headings
+
+
+def _front_matter(lines: Iterator[str]) -> tuple[int, Iterator[str]]:
+    """How many lines of front matter there are, and all lines. A rule in the first line may be just a rule."""
+    first = next(lines, "")
+    if first.rstrip("\n") != "---":
+        return 0, chain([first] if first else [], lines)
+    ahead = [first, *islice(lines, _FRONT_MATTER_LINES)]
+    bare = [line.rstrip("\n") for line in ahead]
+    is_closed = "---" in bare[1:] and bare[1].strip() != ""
+    return bare.index("---", 1) + 1 if is_closed else 0, chain(ahead, lines)
 
 
 def _split_lines(blocks: Iterable[str], limit: int) -> Iterator[str]:
@@ -328,11 +340,21 @@ def _next_fence(open_fence: str, mark: str, rest: str) -> str:
 
 def _heading(line: str, previous: str, place: int) -> Heading | None:
     if atx := _ATX.match(line):
-        title = (atx[2] or "").strip()
-        return Heading(place, len(atx[1]), title) if title.strip("#") else None
+        title = _without_closing(line[atx.end() :].strip())
+        return Heading(place, len(atx[1]), _shortened(title)) if title.strip("#") else None
     if previous and (setext := _SETEXT.match(line)) and not _NOT_A_TITLE.match(previous):
-        return Heading(place - len(previous) - 1, 1 if setext[1][0] == "=" else 2, previous.strip())
+        return Heading(place - len(previous) - 1, 1 if setext[1][0] == "=" else 2, _shortened(previous.strip()))
     return None
+
+
+def _shortened(title: str) -> str:
+    return title if len(title) <= TITLE_CHARACTERS else f"{title[: TITLE_CHARACTERS - 1]}…"
+
+
+def _without_closing(title: str) -> str:
+    """The title without the ``#`` that may close it; they do when a space is in front of them."""
+    bare = title.rstrip("#")
+    return bare.rstrip() if bare != title and bare[-1:].isspace() else title
 
 
 # -- Overlap ----------------------------------------------------------------------------------------
@@ -341,28 +363,33 @@ def _heading(line: str, previous: str, place: int) -> Heading | None:
 def _overlapping(cuts: Iterable[_Cut], options: SplitOptions) -> Iterator[Piece]:
     """Put the end of the text before each cut in front of it: at most ``overlap`` characters, from a word's start.
 
-    A heading that would be a piece of its own, since what follows is long, is then found in the next one anyway.
+    A heading that would be a piece of its own, since what follows is long, is left out when the next one repeats all
+    of it.
     """
     overlap = options.overlap
     place = 0
     tail = ""
-    heading: Piece | None = None
+    held: Piece | None = None
+    unseen = 0  # where the text begins that stands in the held heading alone
     for text, path in cuts:
         whole = tail + text
         start = place - len(tail)
-        place += len(text)
         if text and not text.isspace():
             piece = Piece(whole.strip(), start + len(whole) - len(whole.lstrip()), path)
-            heading = piece if path and len(text) <= overlap and _is_heading(text) else None
-            if heading is None:
+            if held and piece.start > unseen:
+                yield held
+                held = None
+            if path and len(text) <= overlap and _is_heading(text):
+                unseen = unseen if held else place + len(text) - len(text.lstrip())
+                held = piece
+            else:
                 yield piece
-        elif heading:
-            yield heading
-            heading = None
+                held = None
+        place += len(text)
         if overlap:
             tail = _tail(whole, overlap)
-    if heading:
-        yield heading
+    if held:
+        yield held
 
 
 def _is_heading(text: str) -> bool:

@@ -4,18 +4,17 @@ The converters are called one by one: MarkItDown's own front door guesses types,
 and knows how to fetch addresses, transcribe speech with a third party and load plugins; none of that is wanted here.
 """
 
+import html
 import io
 import re
-import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from plugins import archives
-from plugins.archives import OLE_MAGIC, ZIP_MAGIC, corrupt, encrypted, open_zip, read_member
+from plugins.archives import OLE_MAGIC, ZIP_MAGIC, corrupt, count_parts, encrypted, open_zip
 from plugins.base import PluginError
-from plugins.pages import Document, tidy, without_data
+from plugins.normalise import counted
+from plugins.packed import archive_markdown
+from plugins.pages import Document, plain, tidy, without_data
 from plugins.pdf_pages import pdf_document
 from plugins.slides import slides_document
 from plugins.source import Source
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from markitdown import DocumentConverter
 
 MAX_TEXT = 64 * 1024**2
-MAX_NAME = 200  # characters of a file's name inside an archive that are shown
 MAX_HTML = 16 * 1024**2  # its tree takes about thirty times the room
 
 
@@ -47,15 +45,20 @@ def to_document(source: Source) -> Document:
     return made if isinstance(made, Document) else Document((tidy(made),))
 
 
+def _with_text(source: Source) -> Document:
+    """:raises PluginError: as :func:`to_document`, and ``no_text`` when there is none"""
+    document = to_document(source)
+    if not document.has_text():
+        raise no_text(source.extension)
+    return document
+
+
 def to_markdown(source: Source) -> str:
     """The document as Markdown, its pictures left out.
 
     :raises PluginError: as :func:`to_document`, and ``no_text`` when there is none
     """
-    document = to_document(source)
-    if not document.has_text():
-        raise no_text(source.extension)
-    return document.without_pictures().markdown
+    return _with_text(source).without_pictures().markdown
 
 
 def _converter(source: Source) -> "tuple[Callable[[Source], Document | str], str]":
@@ -135,8 +138,39 @@ def _xml(source: Source) -> str:
 def _html(source: Source) -> str:
     from markitdown.converters import HtmlConverter
 
-    text = decode(source.read(MAX_HTML, "web page"), declared=True)
-    return without_data(str(HtmlConverter().convert_string(text).markdown))
+    title, page = _title(decode(source.read(MAX_HTML, "web page"), declared=True))
+    text = str(HtmlConverter().convert_string(_INPUT.sub(_with_value, page)).markdown)
+    return _titled(without_data(text).strip(), title)
+
+
+# Bounded, so that a page without their ends costs no more than any other.
+_INPUT = re.compile(r"<input\b([^<>]{0,2000})>", re.IGNORECASE)
+_VALUE = re.compile(r"""\bvalue\s{0,9}=\s{0,9}(?:"([^"]*)"|'([^']*)')""", re.IGNORECASE)
+_SECRET = re.compile(r"""\btype\s{0,9}=\s{0,9}["']?(?:hidden|password)""", re.IGNORECASE)
+_TITLE = re.compile(r"<title\b[^<>]{0,200}>([^<]{0,1000})</title>", re.IGNORECASE)
+_BEFORE_TITLE = 100_000  # characters
+
+
+def _with_value(tag: re.Match[str]) -> str:
+    """A field of a form with what stands in it, which readers of the page see and the converter does not."""
+    value = None if _SECRET.search(tag[1]) else _VALUE.search(tag[1])
+    return f"{tag[0]}{value[1] or value[2] or ''}" if value else tag[0]
+
+
+def _title(page: str) -> tuple[str, str]:
+    """The title of a page, and the page without it: the converter takes it for text, or drops it."""
+    head = re.split(r"<(?:body|svg)\b", page[:_BEFORE_TITLE], maxsplit=1, flags=re.IGNORECASE)[0]
+    found = _TITLE.search(head)
+    if found is None:
+        return "", page
+    return " ".join(html.unescape(found[1]).split()), page[: found.start()] + page[found.end() :]
+
+
+def _titled(text: str, title: str) -> str:
+    """The text under its title, unless it says that by itself."""
+    if not title or not text or re.search(rf"(?m)^#{{1,6}} {re.escape(title)}$", text):
+        return text
+    return f"{plain(title)}\n\n{text}" if re.search(r"(?m)^# ", text) else f"# {title}\n\n{text}"
 
 
 _OFFICE_NAMES = {"docx": "Word document", "pptx": "presentation", "xlsx": "workbook"}
@@ -150,12 +184,19 @@ def _docx(source: Source) -> Document:
 
 def _pptx(source: Source) -> Document:
     _check_office(source, "pptx")
+    _warn_of_comments(source, r"ppt/comments/[^/]+\.xml", "slide")
     return slides_document(source)
 
 
 def _xlsx(source: Source) -> str:
     _check_office(source, "xlsx")
-    return workbook_markdown(source.stream, source.tell)
+    _warn_of_comments(source, r"xl/comments/?[^/]*\.xml", "sheet")
+    return workbook_markdown(source.stream, source.tell, source.warn)
+
+
+def _warn_of_comments(source: Source, pattern: str, noun: str) -> None:
+    if number := count_parts(source.stream, pattern):
+        source.warn(f"The comments of {counted(number, noun)} are not read.", {"code": "unread_parts"})
 
 
 def _xls(source: Source) -> str:
@@ -180,12 +221,21 @@ def _msg(source: Source) -> str:
     from markitdown.converters import OutlookMsgConverter
 
     # Without its properties it is no message, but the converter would answer with empty headings
-    if not source.head().startswith(OLE_MAGIC) or not olefile.OleFileIO(source.stream).exists(_MSG_PROPERTIES):
+    if not source.head().startswith(OLE_MAGIC):
         raise corrupt("message")
+    message = olefile.OleFileIO(source.stream)
+    if not message.exists(_MSG_PROPERTIES):
+        raise corrupt("message")
+    attached = {path[0] for path in message.listdir(streams=True, storages=True) if path[0].startswith(_MSG_ATTACHMENT)}
+    if attached:
+        what = counted(len(attached), "attachment")
+        source.warn(f"Not read of the message: {what}.", {"code": "left_out", "hint": _ATTACHED})
     return _with(OutlookMsgConverter(), source.stream, "msg")
 
 
 _MSG_PROPERTIES = "__properties_version1.0"
+_MSG_ATTACHMENT = "__attach_version1.0_#"
+_ATTACHED = "Save the attachments and upload them as files of their own."
 
 
 def _epub(source: Source) -> str:
@@ -233,50 +283,7 @@ def _refuse_encrypted_ole(source: Source, what: str) -> None:
 
 
 def _zip(source: Source) -> str:
-    """Each file of an archive under a heading of its own; what cannot be read is left out with a warning."""
-    if source.depth >= archives.MAX_DEPTH:
-        raise PluginError(
-            "too_large",
-            f"The archive holds archives more than {archives.MAX_DEPTH} levels deep.",
-            hint="Unpack it and upload what is inside.",
-        )
-    parts, failures = [], list[tuple[str, PluginError]]()
-    with open_zip(source.stream) as archive:
-        members = [member for member in archive.infolist() if not member.is_dir() and not _is_noise(member.filename)]
-        for number, member in enumerate(members, 1):
-            name = " ".join(member.filename.split())[:MAX_NAME]  # a line end in it would begin a heading of its own
-            source.tell(f"Converting {name} ({number} of {len(members)})...")
-            try:
-                parts.append(f"## File: {name}\n\n{_member(archive, member, source)}")
-            except PluginError as error:
-                failures.append((name, error))
-                source.warn(f"{name} was left out: {error.message}", {"code": error.code})
-    if not parts and failures:
-        name, first = failures[0]
-        raise PluginError(
-            first.code,
-            f"Nothing in the archive can be read. {name}: {first.message}",
-            hint=first.hint,
-            context={"left_out": [f"{name}: {error.code}" for name, error in failures[:50]]},
-        )
-    return "\n\n".join(parts)
-
-
-def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, source: Source) -> str:
-    extension = Path(member.filename).suffix.lower().lstrip(".")
-    if extension not in _CONVERTERS:
-        raise PluginError("unsupported", f"Files of type .{extension or '?'} cannot be converted.")
-    stream = io.BytesIO(read_member(archive, member))
-    if stream.getvalue().startswith(ZIP_MAGIC):
-        with open_zip(stream) as inner:
-            source.budget.spend(inner.infolist())
-    return to_markdown(
-        replace(source, stream=stream, extension=extension, name=member.filename, depth=source.depth + 1)
-    )
-
-
-def _is_noise(name: str) -> bool:
-    return name.startswith("__MACOSX/") or Path(name).name in {".DS_Store", "Thumbs.db", "desktop.ini"}
+    return archive_markdown(source, _with_text)
 
 
 _CONVERTERS: dict[str, tuple[Callable[[Source], Document | str], str]] = {

@@ -31,17 +31,25 @@ SECONDS = 60.0  # for one answer
 WAITS = (1.0, 3.0)  # before the second and the third try; a server may ask for up to ten
 LONGEST_WAIT = 10.0
 FAILURES_IN_A_ROW = 3
+_LIMIT = {"max_tokens": 400}
+# What newer models want instead; their thinking is counted in it, and only what is used is paid for.
+_NEWER_LIMIT = {"max_completion_tokens": 2000}
 LARGEST_SIDE = 1536  # pixels; vendors shrink what is larger, and charge for what is sent
 _ANSWER_BYTES = 1_000_000
 _DESCRIPTION_CHARACTERS = 2000
 
 
 class CannotDescribe(Exception):
-    """Why one picture has no description, in a few words. ``for_all``: the next ones will fare no better."""
+    """Why one picture has no description, in a few words.
 
-    def __init__(self, reason: str, for_all: bool = False) -> None:
+    :param for_all: the next ones will fare no better
+    :param alone: it is about this picture, and says nothing about the next ones
+    """
+
+    def __init__(self, reason: str, for_all: bool = False, alone: bool = False) -> None:
         super().__init__(reason)
         self.for_all = for_all
+        self.alone = alone
 
 
 @dataclass(frozen=True)
@@ -62,16 +70,19 @@ class Describer:
         self.reused = 0
         self.stopped = ""
         self._failures = 0
+        self._limit = _LIMIT
         self._model = model or DEFAULT_MODEL
         self._url = f"{(base_url or DEFAULT_BASE_URL).rstrip('/')}/chat/completions"
         self._kept = kept
+        self._key_is_possible = key.strip().isascii() and key.strip().isprintable()
+        authorization = {"Authorization": f"Bearer {key.strip()}"} if self._key_is_possible else {}
         self._transport = GuardedTransport(guard or guard_of_environment())
         self._client = httpx.Client(
             transport=self._transport,
             timeout=SECONDS,
             follow_redirects=False,
             trust_env=False,
-            headers={"Authorization": f"Bearer {key}", "User-Agent": USER_AGENT, "Accept-Encoding": "gzip"},
+            headers={**authorization, "User-Agent": USER_AGENT, "Accept-Encoding": "gzip"},
         )
 
     def __enter__(self) -> "Describer":
@@ -82,7 +93,7 @@ class Describer:
 
     def describe(self, picture: Picture) -> None:
         """Set the picture's description, from an earlier answer if there is one."""
-        key = key_of("picture", PROMPT_VERSION, self._model, picture.digest)
+        key = key_of("picture", PROMPT_VERSION, self._url, self._model, picture.digest)
         known = self._kept.get(key)
         if isinstance(known, dict) and isinstance(known.get("text"), str):
             picture.description = known["text"]
@@ -100,7 +111,7 @@ class Describer:
             self._failures = 0
         except CannotDescribe as reason:
             error = str(reason)
-            self._failures += 1
+            self._failures += not reason.alone
             if reason.for_all or self._failures >= FAILURES_IN_A_ROW:
                 self.stopped = error
         self.calls.append(
@@ -115,22 +126,23 @@ class Describer:
 
     def _answer(self, picture: Picture) -> Answer:
         """:raises CannotDescribe:"""
-        body = {
-            "model": self._model,
-            "max_tokens": 400,
-            "messages": [
-                {
-                    "role": "user",
-                    "content": [
-                        {"type": "text", "text": PROMPT},
-                        {"type": "image_url", "image_url": {"url": _data_url(picture)}},
-                    ],
-                }
-            ],
-        }
+        if not self._key_is_possible:
+            raise CannotDescribe("the key of the collection holds characters that no key has", for_all=True)
+        asked = [{"type": "text", "text": PROMPT}, {"type": "image_url", "image_url": {"url": _data_url(picture)}}]
+        body = {"model": self._model, "messages": [{"role": "user", "content": asked}]}
+        try:
+            return self._patiently(body)
+        except _OtherLimit:
+            if self._limit is _NEWER_LIMIT:
+                raise
+            self._limit = _NEWER_LIMIT
+            return self._patiently(body)
+
+    def _patiently(self, body: dict[str, Any]) -> Answer:
+        """:raises CannotDescribe:"""
         for wait in (*WAITS, None):
             try:
-                return _read(*self._post(body))
+                return _read(*self._post({**body, **self._limit}))
             except _Later as later:
                 if wait is None:
                     raise CannotDescribe(str(later)) from later
@@ -146,14 +158,18 @@ class Describer:
                 for piece in response.iter_bytes():
                     content += piece
                     if len(content) > _ANSWER_BYTES:
-                        raise CannotDescribe("its answer is too long")
+                        raise CannotDescribe("the server's answer is too long")
                 return response, bytes(content)
         except PluginError as error:  # of the address guard
-            raise CannotDescribe(error.message, for_all=True) from error
+            raise CannotDescribe(error.message.rstrip("."), for_all=True) from error
         except httpx.TimeoutException as error:
-            raise _Later("it did not answer in time") from error
+            raise _Later("the server did not answer in time") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise _Later("it cannot be reached") from error
+            raise _Later("the server cannot be reached") from error
+
+
+class _OtherLimit(CannotDescribe):
+    """The model wants the length of its answer limited in another way."""
 
 
 class _Later(Exception):
@@ -172,18 +188,41 @@ def _read(response: httpx.Response, content: bytes) -> Answer:
     status = response.status_code
     body = _json(content)
     if status in {429, 500, 502, 503, 504} and _code(body) != "insufficient_quota":
-        raise _Later(f"it answered with status {status}", _seconds(response.headers.get("Retry-After", "")))
+        raise _Later(f"the server answered with status {status}", _seconds(response.headers.get("Retry-After", "")))
     if status != 200:
-        code = f" ({_code(body)})" if _code(body) else ""
-        raise CannotDescribe(f"it answered with status {status}{code}", for_all=status in {401, 402, 403, 404, 429})
+        raise _refusal(status, body)
     try:
-        text = " ".join(str(body["choices"][0]["message"]["content"] or "").split())
-        tokens = body.get("usage", {}).get("total_tokens")
+        choice = body["choices"][0]
+        text = " ".join(_words(choice["message"].get("content")).split())
+        tokens = (body.get("usage") or {}).get("total_tokens")
     except (KeyError, IndexError, TypeError, AttributeError) as error:
-        raise CannotDescribe("its answer cannot be understood") from error
+        raise CannotDescribe("the server's answer cannot be understood") from error
     if not text:
-        raise CannotDescribe("its answer is empty")
+        refused = bool(choice["message"].get("refusal")) or choice.get("finish_reason") == "content_filter"
+        raise CannotDescribe(
+            "the model refuses this picture" if refused else "the server's answer is empty", alone=refused
+        )
     return Answer(text[:_DESCRIPTION_CHARACTERS], tokens if isinstance(tokens, int) else None)
+
+
+def _words(content: Any) -> str:
+    """The text of an answer, which some servers send in parts."""
+    if isinstance(content, list):
+        return " ".join(str(part.get("text") or "") if isinstance(part, dict) else str(part) for part in content)
+    return str(content or "")
+
+
+# Codes of vendors that speak of the picture: content_policy_violation, content_filter, invalid_image_format, ...
+_ABOUT_THE_PICTURE = re.compile(r"content_(?:policy|filter)|moderation|safety|image")
+
+
+def _refusal(status: int, body: Any) -> CannotDescribe:
+    code = _code(body)
+    reason = f"the server answered with status {status}" + (f" ({code})" if code else "")
+    if code == "unsupported_parameter" and body["error"].get("param") == "max_tokens":
+        return _OtherLimit(reason, for_all=True)
+    alone = status == 413 or (status == 400 and _ABOUT_THE_PICTURE.search(code) is not None)
+    return CannotDescribe(reason, for_all=status in {401, 402, 403, 404, 429}, alone=alone)
 
 
 def _json(content: bytes) -> Any:
@@ -224,5 +263,5 @@ def _data_url(picture: Picture) -> str:
     except MemoryError:
         raise
     except Exception as error:  # its decoders fail on damaged pictures in every way there is
-        raise CannotDescribe("the picture is damaged") from error
+        raise CannotDescribe("the picture is damaged", alone=True) from error
     return f"data:{Image.MIME[image.format]};base64,{base64.b64encode(data).decode()}"

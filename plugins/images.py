@@ -7,11 +7,13 @@ folder. In the text they are called ``img001.png``, since the stem is 32 digits 
 import io
 import re
 import warnings
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
+from posixpath import join, normpath
 from typing import Any
 
 from plugins.archives import open_zip, read_member
@@ -164,11 +166,13 @@ def _pictures(source: Source, left_out: Counter[str]) -> Iterator[_Found]:
 
 def _of_archive(source: Source, left_out: Counter[str]) -> Iterator[_Found]:
     with open_zip(source.stream) as archive:
-        prefix = _MEDIA[source.extension]
+        prefix, decoration = _MEDIA[source.extension], _decoration(archive)
         members = [
             member
             for member in archive.infolist()
-            if member.filename.startswith(prefix) and member.filename.lower().endswith(_PICTURE_NAMES)
+            if member.filename.startswith(prefix)
+            and member.filename.lower().endswith(_PICTURE_NAMES)
+            and member.filename not in decoration
         ]
         for number, member in enumerate(members, 1):
             source.tell(f"Extracting pictures: {number} of {len(members)}...")
@@ -178,6 +182,22 @@ def _of_archive(source: Source, left_out: Counter[str]) -> Iterator[_Found]:
                 left_out["damaged"] += 1
                 continue
             yield _Found(data, origin=PurePosixPath(member.filename).name)
+
+
+_TARGET = re.compile(rb"""\bTarget\s?=\s?["']([^"']{1,300})["']""")
+_LAYOUTS = re.compile(r"ppt/(?:slideLayouts|slideMasters|notesMasters|handoutMasters|theme)/_rels/")
+
+
+def _decoration(archive: zipfile.ZipFile) -> set[str]:
+    """Pictures that only the layouts of a presentation show: the same on every slide, and no part of what it says."""
+    shown, decoration = set[str](), set[str]()
+    for member in archive.infolist():
+        if member.filename.startswith("ppt/") and member.filename.endswith(".rels"):
+            folder = PurePosixPath(member.filename).parent.parent
+            targets = _TARGET.findall(read_member(archive, member))
+            paths = {normpath(join("/", folder, target.decode("utf-8", "replace"))).lstrip("/") for target in targets}
+            (decoration if _LAYOUTS.match(member.filename) else shown).update(paths)
+    return decoration - shown
 
 
 def _of_pdf(source: Source, left_out: Counter[str]) -> Iterator[_Found]:

@@ -1,6 +1,6 @@
 """Office documents, PDFs and more, converted to Markdown and split into parents and children."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,9 @@ from plugins.conversion import CONVERTING, Upload
 from plugins.convert import SUPPORTED
 from plugins.metadata import described_parameters, upload_metadata
 from plugins.pages import Pages
-from plugins.parents import STRATEGY, Family, Read, children, family_parameters, identity
-from plugins.report import Figures, Pace
+from plugins.parents import STRATEGY, Family, children, family_parameters, identity
+from plugins.passages import Passage
+from plugins.report import Figures
 
 STAGES = 3
 _CONVERT, _SPLIT = 1, 2
@@ -38,29 +39,22 @@ class MarkItDownHierarchicalIngest(IngestPlugin):
         upload, family = Upload(self, Path(file_path), kwargs, _CONVERT, STAGES), Family.of(kwargs)
         figures = Figures(str(kwargs.get("file_url") or ""), STRATEGY)
         upload.tell(CONVERTING)
-        read, pages = self._converted(upload, figures)
+        read, document = upload.text(figures)
+        if document is not None:
+            figures.of_text(document.markdown)
 
         upload.tell(_SPLITTING, _SPLIT)
-        metadata, pace = {**upload_metadata(file_path, kwargs), **family.to_json()}, Pace()
-        for index, child in enumerate(children(read, family, identity(kwargs, family, upload.name))):
-            own = {**child.metadata, **pages.label(child.start, child.end), "chunk_index": index}
-            yield {"text": child.text, "metadata": {**metadata, **own}}
-            figures.chunks.add(len(child.text))
-            if pace():
-                upload.tell(f"{_SPLITTING} {index + 1:,} so far", _SPLIT)
-        figures.clock.note("chunking", f"{figures.chunks.count} chunks")
+        found = children(
+            lambda: read(lambda size: upload.tell(f"{_SPLITTING} {size}", _SPLIT)),
+            family,
+            identity(kwargs, family, upload.name),
+        )
+        chunks = _chunks(found, Pages(document), {**upload_metadata(file_path, kwargs), **family.to_json()})
+        yield from upload.told(chunks, figures, _SPLITTING, _SPLIT)
+        upload.complete(figures)
 
-        self.report_stats(kwargs, figures.to_json())
-        upload.tell(f"Conversion complete: {figures.chunks.count} chunks", STAGES)
 
-    def _converted(self, upload: Upload, figures: Figures) -> tuple[Read, Pages]:
-        """The text, which is read twice, and the pages of its chunks."""
-        if upload.is_streamed:
-            figures.clock.note("conversion", "read as a stream")
-            return lambda: upload.blocks(lambda size: upload.tell(f"{_SPLITTING} {size}", _SPLIT)), Pages()
-        raw, how = upload.document()
-        document = raw.without_pictures()
-        figures.attention = upload.judge(document)
-        figures.of_text(document.markdown)
-        figures.clock.note("conversion", f"{len(document.markdown)} characters, {how}")
-        return document.blocks, Pages(document)
+def _chunks(found: Iterable[Passage], pages: Pages, metadata: dict[str, Any]) -> Iterator[Chunk]:
+    for index, child in enumerate(found):
+        own = {**child.metadata, **pages.label(child.start, child.end), "chunk_index": index}
+        yield {"text": child.text, "metadata": {**metadata, **own}}

@@ -1,24 +1,22 @@
 """Office documents, PDFs, e-books and more: converted to Markdown, shown as a page, split along its headings."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from plugins.base import Chunk, IngestPlugin, ParameterSpecs, PluginRegistry
-from plugins.chunking import split, split_options, split_parameters
+from plugins.chunking import Piece, split, split_options, split_parameters
 from plugins.conversion import CONVERTING, Upload
 from plugins.convert import SUPPORTED
 from plugins.metadata import chunk_of, described_parameters, file_metadata
 from plugins.pages import Pages
 from plugins.preview import write_preview
-from plugins.report import Figures, Pace, sibling_url
+from plugins.report import Figures, sibling_url
 
 STAGES = 4
 _CONVERT, _PREVIEW, _SPLIT = 1, 2, 3
 _PREVIEWING = "Generating HTML preview..."
 _SPLITTING = "Splitting content into chunks..."
-
-Read = Callable[[Callable[[str], None]], Iterator[str]]
 
 
 @PluginRegistry.register
@@ -51,7 +49,7 @@ class MarkItDownIngest(IngestPlugin):
         figures = Figures(str(kwargs.get("file_url") or ""), options.strategy)
 
         upload.tell(CONVERTING)
-        read, pages = self._converted(upload, figures)
+        read, document = upload.text(figures)
 
         upload.tell(_PREVIEWING, _PREVIEW)
         page = preview_path(upload.path)
@@ -64,29 +62,16 @@ class MarkItDownIngest(IngestPlugin):
             "file_url": sibling_url(figures.file_url, page.name),
             "original_file_url": figures.file_url,
         }
-        pace = Pace()
         blocks = read(lambda message: upload.tell(f"{_SPLITTING} {message}", _SPLIT))
-        for index, piece in enumerate(split(figures.counted(blocks), options)):
-            own = pages.label(piece.start, piece.start + len(piece.text))
-            yield chunk_of(piece, {**metadata, **own}, index)
-            figures.chunks.add(len(piece.text))
-            if pace() and not upload.is_streamed:
-                upload.tell(f"{_SPLITTING} {index + 1:,} so far", _SPLIT)
-        figures.clock.note("chunking", f"{figures.chunks.count} chunks")
+        pieces, pages = split(figures.counted(blocks), options), Pages(document)
+        yield from upload.told(_chunks(pieces, pages, metadata), figures, _SPLITTING, _SPLIT)
+        upload.complete(figures)
 
-        self.report_stats(kwargs, figures.to_json())
-        upload.tell(f"Conversion complete: {figures.chunks.count} chunks", STAGES)
 
-    def _converted(self, upload: Upload, figures: Figures) -> tuple[Read, Pages]:
-        """The text, to be read as often as needed, and the pages of its chunks."""
-        if upload.is_streamed:
-            figures.clock.note("conversion", "read as a stream")
-            return upload.blocks, Pages()
-        raw, how = upload.document()
-        document = raw.without_pictures()
-        figures.attention = upload.judge(document)
-        figures.clock.note("conversion", f"{len(document.markdown)} characters, {how}")
-        return lambda tell: document.blocks(), Pages(document)
+def _chunks(pieces: Iterable[Piece], pages: Pages, metadata: dict[str, Any]) -> Iterator[Chunk]:
+    for index, piece in enumerate(pieces):
+        own = pages.label(piece.start, piece.start + len(piece.text))
+        yield chunk_of(piece, {**metadata, **own}, index)
 
 
 def _ignore(message: str) -> None:

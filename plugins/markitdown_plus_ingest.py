@@ -14,10 +14,11 @@ from plugins.convert import SUPPORTED
 from plugins.describe_images import Describer
 from plugins.kept import Kept
 from plugins.metadata import described_parameters, upload_metadata
+from plugins.normalise import counted
 from plugins.pages import Document, Pages
 from plugins.passages import Passage, page_passages, section_passages
 from plugins.plus_parameters import PAGED, chunking_parameters, image_parameters
-from plugins.report import Figures, Pace, sibling_url
+from plugins.report import Figures, sibling_url
 from plugins.source import Source
 
 STAGES = 5
@@ -79,7 +80,7 @@ class _Run:
             yield from self.cut(self.passages(document), Pages(document))
         self.upload.tell("Finalizing...", _FINISH)
         self.note("finalization", self.markdown_path.name)
-        self.upload.tell(f"Conversion complete: {self.figures.chunks.count} chunks", STAGES)
+        self.upload.complete(self.figures)
 
     def note(self, stage: str, message: str) -> None:
         """A stage has ended: its figures are shown at once."""
@@ -94,7 +95,7 @@ class _Run:
 
     def converted(self) -> Document:
         document, how = self.upload.document()
-        self.note("conversion", f"{len(document.markdown)} characters, {how}")
+        self.note("conversion", f"{counted(len(document.markdown), 'character')}, {how}")
         return document
 
     def pictured(self, document: Document) -> Document:
@@ -121,7 +122,7 @@ class _Run:
         if found:
             links = [sibling_url(self.figures.file_url, picture.path.name) for picture in found]
             self.figures.files["images"] = [link for link in links if link]
-        self.note("image_extraction", f"{len(found)} pictures")
+        self.note("image_extraction", counted(len(found), "picture"))
         return found
 
     def tell_images(self, message: str) -> None:
@@ -147,13 +148,13 @@ class _Run:
         self.figures.described = sum(bool(picture.description) for picture in found)
         failed = [call for call in describer.calls if not call["success"]]
         if failed:
-            left, why = len(found) - self.figures.described, failed[-1]["error"]
+            left, why = len(found) - self.figures.described, describer.stopped or failed[-1]["error"]
             self.warn(
-                f"{left} of {len(found)} pictures have no description. Of the model's server: {why}.",
+                f"{left} of {counted(len(found), 'picture')} have no description: {why}.",
                 {"failed": [f"{call['image']}: {call['error']}" for call in failed[:50]], "stopped": describer.stopped},
             )
         kept = f", {describer.reused} of them kept from an earlier run" if describer.reused else ""
-        self.note("llm_descriptions", f"{self.figures.described} of {len(found)} pictures described{kept}")
+        self.note("llm_descriptions", f"{self.figures.described} of {counted(len(found), 'picture')} described{kept}")
 
     # -- Splitting ----------------------------------------------------------------------------------
 
@@ -200,17 +201,17 @@ class _Run:
         blocks = self.upload.blocks(lambda read: self.upload.tell(f"{_SPLITTING} {read}", _SPLIT))
         return self.standard(self.figures.counted(written(blocks, self.markdown_path)))
 
-    def cut(self, passages: Iterator[Passage], pages: Pages) -> Iterator[Chunk]:
+    def cut(self, passages: Iterable[Passage], pages: Pages) -> Iterator[Chunk]:
         self.upload.tell(_SPLITTING, _SPLIT)
-        metadata, pace = self.metadata(), Pace()
+        yield from self.upload.told(self.chunks_of(passages, pages), self.figures, _SPLITTING, _SPLIT)
+        self.upload.plugin.report_stats(self.kwargs, self.figures.to_json())
+
+    def chunks_of(self, passages: Iterable[Passage], pages: Pages) -> Iterator[Chunk]:
+        metadata = self.metadata()
         for index, passage in enumerate(passages):
             own = {**passage.metadata, **pages.label(passage.start, passage.end), "chunk_index": index}
-            yield {"text": passage.text, "metadata": {**metadata, **own}}
-            self.figures.chunks.add(len(passage.text))
             self.figures.strategy = own["chunking_strategy"]
-            if pace() and not self.upload.is_streamed:
-                self.upload.tell(f"{_SPLITTING} {index + 1:,} so far", _SPLIT)
-        self.note("chunking", f"{self.figures.chunks.count} chunks")
+            yield {"text": passage.text, "metadata": {**metadata, **own}}
 
     def metadata(self) -> dict[str, Any]:
         return {

@@ -31,17 +31,23 @@ class Document:
 
     :param parts: pieces that joined are the whole; one piece a page when ``paged``
     :param scanned: numbers of pages that hold a picture and no text worth the name
+    :param covered: those of them of which it is known that the picture is the page
+    :param unit: what a page is called
     """
 
     parts: tuple[str, ...]
     paged: bool = False
     scanned: tuple[int, ...] = ()
+    covered: tuple[int, ...] = ()
+    unit: str = "page"
 
     @classmethod
-    def of_pages(cls, texts: Iterable[str], scanned: Iterable[int] = ()) -> "Document":
+    def of_pages(
+        cls, texts: Iterable[str], scanned: Iterable[int] = (), *, covered: Iterable[int] = (), unit: str = "page"
+    ) -> "Document":
         """Pages that begin with a paragraph of their own."""
         clean = (tidy(text) for text in texts)
-        return cls(tuple(f"{text}\n\n" if text else "" for text in clean), True, tuple(scanned))
+        return cls(tuple(f"{text}\n\n" if text else "" for text in clean), True, tuple(scanned), tuple(covered), unit)
 
     @cached_property
     def markdown(self) -> str:
@@ -79,12 +85,15 @@ class Document:
         return self.mapped(lambda page: PICTURES.sub(lambda found: mention(found[1]), page.markdown))
 
     def to_json(self) -> dict[str, Any]:
-        return {"parts": list(self.parts), "paged": self.paged, "scanned": list(self.scanned)}
+        known = {"parts": list(self.parts), "paged": self.paged, "scanned": list(self.scanned)}
+        return {**known, "covered": list(self.covered), "unit": self.unit}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Document":
         """:raises KeyError, TypeError, ValueError: when *value* is none"""
-        return cls(tuple(map(str, value["parts"])), bool(value["paged"]), tuple(map(int, value["scanned"])))
+        parts, scanned = tuple(map(str, value["parts"])), tuple(map(int, value["scanned"]))
+        covered = tuple(map(int, value.get("covered") or ()))
+        return cls(parts, bool(value["paged"]), scanned, covered, str(value.get("unit") or "page"))
 
 
 class Pages:
@@ -122,9 +131,16 @@ def clean_alt(text: str) -> str:
     return " ".join(re.sub(r"[\[\]|]", " ", text).split())
 
 
+_DATA = re.compile(r"!\[([^\[\]\n]*)\]\(data:")
+
+
 def without_data(markdown: str) -> str:
     """Without pictures that are written out in the text: their bytes say nothing, what they show may."""
-    return re.sub(r"!\[([^\[\]\n]*)\]\(data:[^)\s]*[^)]*\)", lambda found: mention(found[1]), markdown)
+    kept, done = [], 0
+    while (found := _DATA.search(markdown, done)) and (end := markdown.find(")", found.end())) >= 0:
+        kept += [markdown[done : found.start()], mention(found[1])]
+        done = end + 1
+    return "".join([*kept, markdown[done:]])
 
 
 def mention(alt: str, name: str = "") -> str:
@@ -132,5 +148,15 @@ def mention(alt: str, name: str = "") -> str:
     return f"![{alt}]({name})" if alt.strip() or name else ""
 
 
+# What begins a heading, begins code, or makes a heading of the line above.
+_STRUCTURE = re.compile(r"^([ \t]*+)(?=#{1,6}(?:[ \t]|$)|```|~~~|(?:=++|-++)[ \t]*+$)", re.MULTILINE)
+
+
+def plain(text: str) -> str:
+    """Text of a source that has no headings and no code of its own, so that no line of it is taken for either."""
+    return _STRUCTURE.sub(r"\1\\", text)
+
+
 def tidy(markdown: str) -> str:
-    return re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+\n", "\n", markdown.replace("\r\n", "\n"))).strip()
+    lines = (line.rstrip(" \t") for line in markdown.replace("\r\n", "\n").split("\n"))
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()

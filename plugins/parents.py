@@ -6,7 +6,7 @@ Text comes as a stream, twice: once for its headings, once for itself. So memory
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import chain, groupby
+from itertools import chain, groupby, takewhile
 from typing import Any
 
 from plugins.base import ParameterSpecs, PluginError
@@ -18,6 +18,7 @@ from plugins.passages import Passage
 STRATEGY = "hierarchical_parent_child"
 PREAMBLE, WHOLE, OUTLINE = "Preamble", "Document", "Outline"
 _PARENT_OVERLAP = 100
+MOST_CHILDREN = 200  # of a parent, each of which holds its text
 
 Read = Callable[[], Iterable[str]]
 
@@ -49,6 +50,13 @@ class Family:
         if family.child_overlap >= family.child_size:
             sentence = overlap_sentence(family.child_size, family.child_overlap)
             raise PluginError("bad_parameter", sentence.replace("chunk_", "child_chunk_"), hint="Change one of them.")
+        if family.parent_size > MOST_CHILDREN * (family.child_size - family.child_overlap):
+            raise PluginError(
+                "bad_parameter",
+                f"parent_chunk_size ({family.parent_size}) makes more than {MOST_CHILDREN} children of a parent, "
+                "and each of them carries it.",
+                hint="Choose smaller parents, larger children, or a smaller child_chunk_overlap.",
+            )
         return family
 
     def to_json(self) -> dict[str, Any]:
@@ -138,7 +146,9 @@ class _Fragment:
 
 def _parents(blocks: Iterable[str], family: Family, headings: list[Heading]) -> Iterator[_Parent]:
     has_sections = family.by_headings and any(heading.level in (2, 3) for heading in headings)
-    for _, section in groupby(_fragments(blocks, has_sections), key=lambda fragment: fragment.section):
+    first = [heading.level for heading in takewhile(lambda heading: heading.level not in (2, 3), headings)]
+    fragments = _fragments(blocks, has_sections, has_title=first.count(1) < 2)
+    for _, section in groupby(fragments, key=lambda fragment: fragment.section):
         yield from _parents_of(section, family.parent_size)
 
 
@@ -151,8 +161,8 @@ def _parents_of(section: Iterator["_Fragment"], size: int) -> Iterator[_Parent]:
         yield _Parent(placed, first.title, None if two is None else part)
 
 
-def _fragments(blocks: Iterable[str], has_sections: bool) -> Iterator[_Fragment]:
-    """The text, cut where sections begin. A heading of level 1 begins one too, unless it stands before all others."""
+def _fragments(blocks: Iterable[str], has_sections: bool, has_title: bool) -> Iterator[_Fragment]:
+    """The text, cut where sections begin. A heading of level 1 begins one too, unless it is the title of the text."""
     place, path = 0, list[Heading]()
     section = _Fragment(0, 0, PREAMBLE if has_sections else WHOLE)
     for block, headings in markdown_blocks(blocks):
@@ -161,12 +171,16 @@ def _fragments(blocks: Iterable[str], has_sections: bool) -> Iterator[_Fragment]
             while path and path[-1].level >= heading.level:
                 path.pop()
             path.append(heading)
-            if has_sections and (heading.level in (2, 3) or (heading.level == 1 and section.section)):
+            if has_sections and (heading.level in (2, 3) or _begins_chapter(heading, section, has_title)):
                 yield replace(section, start=place + start, text=block[start : heading.start])
                 start = heading.start
                 section = _Fragment(section.section + 1, 0, heading.title, tuple(above.title for above in path))
         yield replace(section, start=place + start, text=block[start:])
         place += len(block)
+
+
+def _begins_chapter(heading: Heading, section: _Fragment, has_title: bool) -> bool:
+    return heading.level == 1 and (section.section > 0 or not has_title)
 
 
 def _pieces(texts: Iterator[str], size: int) -> Iterator[Piece]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
 from typing import Any
 
-from plugins.chunking import Heading, Piece, SplitOptions, markdown_blocks, split
+from plugins.chunking import TITLE_CHARACTERS, Heading, Piece, SplitOptions, markdown_blocks, split
 from plugins.pages import Document
 
 # About 2,000 tokens: models read 512 to 8,000 of them, and drop the rest without a word.
@@ -125,10 +125,11 @@ def _sections(markdown: str, level: int) -> list[_Section]:
 
 
 def _speaking(sections: list[_Section], markdown: str) -> Iterator[_Section]:
-    """Sections without those of which nothing is lost: blank, or a mere heading that the next one has in front."""
+    """Sections without those of which nothing is lost: blank, or a heading that the next one has whole in front."""
     for section, following in zip(sections, [*sections[1:], None], strict=True):
         is_bare = not markdown[section.body : section.end].strip()
-        repeated = following is not None and section.heading in following.parents
+        is_short = section.body - section.start <= TITLE_CHARACTERS
+        repeated = following is not None and section.heading in following.parents and is_short
         if not is_bare or (section.heading is not None and not repeated):
             yield section
 
@@ -149,12 +150,18 @@ def _passages(markdown: str, group: list[_Section], metadata: dict[str, Any]) ->
         }
         if len(pieces) > 1:
             own |= {"section_part": part, "section_parts": len(pieces)}
-        heads = [_heading_text(markdown, heading) for heading in above if heading]
+        heads = [_repeated(markdown, heading) for heading in above if heading]
         yield replace(Passage.of(piece, own), text="\n\n".join([*heads, piece.text]))
 
 
 def _title(heading: Heading) -> str:
     return f"{'#' * heading.level} {heading.title}"
+
+
+def _repeated(markdown: str, heading: Heading) -> str:
+    """The heading above text that stands further down. A long one would be stored as often as there are chunks."""
+    text = _heading_text(markdown, heading)
+    return text if len(text) <= TITLE_CHARACTERS else _title(heading)
 
 
 def _heading_text(markdown: str, heading: Heading) -> str:

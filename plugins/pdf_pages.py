@@ -4,12 +4,15 @@ import io
 from typing import Any
 
 from plugins.archives import corrupt, encrypted
-from plugins.pages import Document
-from plugins.quality import says_something
+from plugins.pages import Document, plain
+from plugins.quality import own_texts, says_something
 from plugins.source import Source
 
 # MarkItDown looks for tables on each page, 0.3 s a page; longer documents get the fast reader, 0.01 s a page.
 PAGES_WITH_TABLES = 60
+# Pages with more characters get it too: MarkItDown needs 2 GB for a million of them.
+CHARACTERS_WITH_TABLES = 50_000
+COVERED = 0.5  # share of a page from which on its pictures are the page
 _FPDF_ERR_PASSWORD = 4
 
 
@@ -40,27 +43,46 @@ def open_pdf(source: Source) -> Any:
 
 def _pages(pdf: Any, source: Source) -> Document:
     count = len(pdf)
-    texts, scanned, unreadable = [], [], []
+    texts, unreadable = [], []
     for index in range(count):
         source.tell(f"Converting page {index + 1} of {count}...")
         text = _page_text(pdf, index, tables=count <= PAGES_WITH_TABLES)
-        texts.append(text or "")
+        texts.append(plain(text or ""))
         if text is None:
             unreadable.append(index + 1)
-        elif not says_something(text) and _holds_pictures(pdf, index):
-            scanned.append(index + 1)
     if count and len(unreadable) == count:
         raise corrupt("PDF")
     if unreadable:
         source.warn(f"{len(unreadable)} of {count} pages cannot be read.", {"pages": unreadable[:100]})
-    return Document.of_pages(texts, scanned)
+    silent = [index for index, own in enumerate(own_texts(texts)) if not says_something(own)]
+    shares = {index + 1: _share_of_pictures(pdf, index) for index in silent}
+    covered = [number for number, share in shares.items() if share >= COVERED]
+    # on a page with a few words a smaller picture is a logo; on one without any it may be the scan of a card
+    scanned = [number for number, share in shares.items() if share > 0 and not texts[number - 1].strip()]
+    return Document.of_pages(texts, sorted({*covered, *scanned}), covered=covered)
 
 
 def _page_text(pdf: Any, index: int, tables: bool) -> str | None:
-    """The page as Markdown; None when it cannot be read."""
-    if tables and (text := _with_tables(pdf, index)):
+    """The page's text, with tables as Markdown; None when it cannot be read."""
+    if tables and _characters(pdf, index) <= CHARACTERS_WITH_TABLES and (text := _with_tables(pdf, index)):
         return text
     return _quickly(pdf, index)
+
+
+def _characters(pdf: Any, index: int) -> int:
+    import pypdfium2
+
+    try:
+        page = pdf[index]
+        try:
+            text_page = page.get_textpage()
+            count = int(text_page.count_chars())
+            text_page.close()
+        finally:
+            page.close()
+    except pypdfium2.PdfiumError:
+        return 0
+    return count
 
 
 def _with_tables(pdf: Any, index: int) -> str | None:
@@ -100,14 +122,26 @@ def _quickly(pdf: Any, index: int) -> str | None:
     return text.replace("\r\n", "\n").replace("\ufffe\n", "").replace("\ufffe", "")
 
 
-def _holds_pictures(pdf: Any, index: int) -> bool:
+def _share_of_pictures(pdf: Any, index: int) -> float:
+    """How much of the page its pictures take together, since scanners may cut theirs into strips."""
     import pypdfium2
 
     try:
         page = pdf[index]
         try:
-            return any(True for _ in page.get_objects(filter=(pypdfium2.raw.FPDF_PAGEOBJ_IMAGE,), max_depth=3))
+            width, height = page.get_size()
+            pictures = page.get_objects(filter=(pypdfium2.raw.FPDF_PAGEOBJ_IMAGE,), max_depth=3)
+            return sum(_area(picture) for picture in pictures) / max(float(width * height), 1.0)
         finally:
             page.close()
     except pypdfium2.PdfiumError:
-        return False
+        return 0.0
+
+
+def _area(picture: Any) -> float:
+    """What a picture takes of its page. Forms, in which it may lie, give its place in their own measure."""
+    bounds, form = picture.get_bounds(), picture.container
+    while form is not None:
+        bounds, form = form.get_matrix().on_rect(*bounds), form.container
+    left, bottom, right, top = bounds
+    return float((right - left) * (top - bottom))

@@ -6,15 +6,19 @@ be read does not take the others along.
 
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
+from itertools import zip_longest
 from typing import Any
 
+from lxml import etree  # type: ignore[import-untyped]
+
 from plugins.archives import corrupt
-from plugins.pages import Document, picture
+from plugins.pages import Document, picture, plain
 from plugins.quality import pages_of_pictures
 from plugins.source import Source
 from plugins.tables import cell_text, table_lines
 
-_DEEPEST = 20  # groups within groups
+_DRAWN = "http://schemas.openxmlformats.org/drawingml/2006/"
+_RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 
 
 def slides_document(source: Source) -> Document:
@@ -35,22 +39,23 @@ def slides_document(source: Source) -> Document:
         raise corrupt("presentation")
     if unreadable:
         source.warn(f"{len(unreadable)} of {len(slides)} slides cannot be read.", {"slides": unreadable[:100]})
-    return Document.of_pages(texts, pages_of_pictures(texts))
+    return Document.of_pages(texts, pages_of_pictures(texts), unit="slide")
 
 
 def _slide(slide: Any) -> str:
-    title = slide.shapes.title
-    parts = [_shape(shape, title is not None and shape.shape_id == title.shape_id) for shape in _in_order(slide.shapes)]
+    # The element, since the numbers of shapes within groups may be those of others
+    title = None if slide.shapes.title is None else slide.shapes.title.element
+    parts = [_shape(shape, shape.element is title) for shape in _in_order(slide.shapes)]
     if slide.has_notes_slide and (frame := slide.notes_slide.notes_text_frame) is not None and frame.text.strip():
         parts.append(f"### Notes:\n\n{_plain(frame.text)}")
     return "\n\n".join(part for part in parts if part)
 
 
-def _in_order(shapes: Iterable[Any], depth: int = 0) -> Iterator[Any]:
+def _in_order(shapes: Iterable[Any]) -> Iterator[Any]:
     """From top to bottom, then from left to right; groups are entered."""
     for shape in sorted(shapes, key=lambda shape: (_place(shape.top), _place(shape.left))):
-        if hasattr(shape, "shapes") and depth < _DEEPEST:
-            yield from _in_order(shape.shapes, depth + 1)
+        if hasattr(shape, "shapes"):  # the parser lets nothing be nested deeper than 256 times
+            yield from _in_order(shape.shapes)
         else:
             yield shape
 
@@ -64,6 +69,8 @@ def _shape(shape: Any, is_title: bool) -> str:
         return "\n".join(table_lines([cell.text for cell in row.cells] for row in shape.table.rows))
     if getattr(shape, "has_chart", False):
         return _chart(shape.chart)
+    if diagram := _diagram(shape):
+        return diagram
     if data := _picture_data(shape):
         return picture(_description(shape), sha256(data).hexdigest()[:16])
     if not shape.has_text_frame or not shape.text_frame.text.strip():
@@ -73,7 +80,20 @@ def _shape(shape: Any, is_title: bool) -> str:
 
 
 def _plain(text: str) -> str:
-    return text.replace("\v", "\n").strip()
+    return plain(text.replace("\v", "\n").strip())
+
+
+def _diagram(shape: Any) -> str:
+    """The words of a SmartArt, which lie in a file of their own."""
+    found = shape.element.find(f".//{{{_DRAWN}diagram}}relIds")
+    if found is None:
+        return ""
+    data = etree.fromstring(
+        shape.part.related_part(found.get(f"{_RELATION}dm")).blob,
+        etree.XMLParser(resolve_entities=False, no_network=True),
+    )
+    lines = ("".join(paragraph.itertext()).strip() for paragraph in data.iter(f"{{{_DRAWN}main}}p"))
+    return plain("\n".join(filter(None, lines)))
 
 
 def _picture_data(shape: Any) -> bytes | None:
@@ -89,15 +109,49 @@ def _description(shape: Any) -> str:
 
 def _chart(chart: Any) -> str:
     """The numbers behind a chart, as a table."""
-    title = chart.chart_title.text_frame.text.strip() if chart.has_title and chart.chart_title.has_text_frame else ""
+    title = (
+        " ".join(chart.chart_title.text_frame.text.split())
+        if chart.has_title and chart.chart_title.has_text_frame
+        else ""
+    )
     try:
-        series = [(one.name, list(one.values)) for one in chart.series]
-        categories = [str(category.label) for category in chart.plots[0].categories]
+        rows = _points(chart) or _categories(chart)
     except (ValueError, IndexError, AttributeError):  # a kind of chart that the library does not know
         return f"### Chart: {title}" if title else ""
+    return "\n\n".join([f"### Chart: {title}" if title else "### Chart", "\n".join(table_lines(rows))])
+
+
+def _categories(chart: Any) -> list[list[str]]:
+    series = [(one.name, list(one.values)) for one in chart.series]
+    categories = [str(category.label) for category in chart.plots[0].categories]
     rows = [["Category", *(str(name) for name, _ in series)]]
-    longest = max([len(categories), *(len(values) for _, values in series)])
-    for index in range(longest):
+    for index in range(max([len(categories), *(len(values) for _, values in series)])):
         values = [cell_text(row[index]) if index < len(row) else "" for _, row in series]
         rows.append([categories[index] if index < len(categories) else "", *values])
-    return "\n\n".join([f"### Chart: {title}" if title else "### Chart", "\n".join(table_lines(rows))])
+    return rows
+
+
+def _points(chart: Any) -> list[list[str]]:
+    """The points of a chart with two axes of numbers; nothing for any other."""
+    series = [(str(one.name), _numbers(one, "xVal"), list(one.values)) for one in chart.series]
+    if not any(places for _, places, _ in series):
+        return []
+    rows = [["Series", "X", "Y"]]
+    for name, places, values in series:
+        for place, value in zip_longest(places, values):
+            rows.append([name, cell_text(place), cell_text(value)])
+    return rows
+
+
+def _numbers(series: Any, name: str) -> list[Any]:
+    """What a series has of *name*, in its order."""
+    points = series._element.xpath(f"c:{name}//c:pt")
+    values = {int(point.get("idx")): "".join(point.xpath("c:v/text()")) for point in points}
+    return [_number(values[index]) for index in sorted(values)]
+
+
+def _number(text: str | None) -> Any:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text

@@ -87,7 +87,7 @@ class SpoolWriter:
             raise PluginError(
                 "too_large",
                 f"The source makes more than {self.limit // 1024**2} MB of chunks.",
-                hint="Split the source into smaller files, or choose a smaller chunk_overlap.",
+                hint="Split the source into smaller files, or split it so that its chunks repeat less of each other.",
             )
         assert self._file is not None  # noqa: S101  (opened by __enter__)
         with _no_space():

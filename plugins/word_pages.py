@@ -23,13 +23,14 @@ from plugins.archives import open_zip, read_member
 from plugins.pages import Document, picture, tidy, without_data
 from plugins.quality import pages_of_pictures
 from plugins.source import Source
+from plugins.word_margins import margins, open_boxes, parsed, unreadable, visible
 
 ONE_PAGE = 3000  # characters that surely fit on one page, so a text without any mark is page 1
+MOST_ON_PAGE = 3 * ONE_PAGE  # what a page of small print holds
 _WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 _DRAWING = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _PLACE = "{http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing}"
-_CHOICE = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Choice"
 _BODY = "word/document.xml"
 _MEDIA = "word/media/"
 
@@ -42,14 +43,27 @@ def word_document(source: Source) -> Document:
     marks = _Marks()
     with open_zip(source.stream, "Word document") as archive:
         prepared = _prepared(archive, marks)
-        one_page = _says_one_page(archive)
+        said = _pages_said(archive)
+        beside, lost = margins(archive), unreadable(archive)
+    if lost:
+        source.warn(f"The text of {lost} is not read; in a PDF of the document it is.", {"code": "unread_parts"})
     markdown = str(DocxConverter().convert(prepared, StreamInfo(extension=".docx")).markdown)
     text, _, notes = tidy(_with_pictures(without_data(markdown), marks)).partition(marks.end)
     pages = _cut(text, marks.page)
-    if len(pages) > 1 or one_page or len(text) <= ONE_PAGE:
+    if marks.shown or _plausible(pages, said):
         pages = _with_notes(pages, notes)
+        pages[-1] = f"{pages[-1].rstrip()}\n\n{beside}".strip() if beside else pages[-1]
         return Document(tuple(pages), True, tuple(pages_of_pictures(pages)))
-    return Document((f"{text.rstrip()}\n\n{notes.strip()}".strip(),))
+    return Document(("\n\n".join(filter(None, ("".join(pages).strip(), notes.strip(), beside))),))
+
+
+def _plausible(pages: list[str], said: int | None) -> bool:
+    """Whether ends that authors forced are all there are. Only Word writes where the others are; other programs don't.
+
+    :param said: how many pages the file says it has, which those programs copy from wherever they have it
+    """
+    most = MOST_ON_PAGE if said == len(pages) else ONE_PAGE
+    return all(len(page) <= most for page in pages)
 
 
 # -- Before the conversion --------------------------------------------------------------------------
@@ -61,6 +75,7 @@ class _Marks:
 
     token: str = field(default_factory=lambda: secrets.token_hex(8))
     pictures: list[str] = field(default_factory=list)
+    shown: bool = False  # whether Word has written where pages ended when it showed them
 
     @property
     def page(self) -> str:
@@ -92,10 +107,11 @@ def _prepared(archive: zipfile.ZipFile, marks: _Marks) -> BinaryIO:
 
 def _marked(xml: bytes, pictures: dict[str, str], marks: _Marks) -> bytes:
     try:
-        root = etree.fromstring(xml, etree.XMLParser(resolve_entities=False, no_network=True))
+        root = parsed(xml)
     except etree.XMLSyntaxError:
         return xml  # the converter says what is wrong
-    elements = list(_visible(root))
+    open_boxes(root)
+    elements = list(visible(root))
     sections = [element for element in elements if element.tag == f"{_WORD}sectPr"]
     walk = _Walk(marks, pictures, sections)
     for element in elements:
@@ -104,16 +120,6 @@ def _marked(xml: bytes, pictures: dict[str, str], marks: _Marks) -> bytes:
     if body is not None:
         body.append(_paragraph(marks.end))
     return bytes(etree.tostring(root, encoding="utf-8", xml_declaration=True))
-
-
-def _visible(root: Any) -> Iterator[Any]:
-    """Elements in reading order. Of alternatives the converter reads the last one, so the first is passed over."""
-    walk = etree.iterwalk(root, events=("start",), tag="{*}*")
-    for _, element in walk:
-        if element.tag == _CHOICE:
-            walk.skip_subtree()
-        else:
-            yield element
 
 
 class _Walk:
@@ -140,6 +146,7 @@ class _Walk:
                 self.forced = True
                 _replace(element, self.marks.page)
             case "lastRenderedPageBreak":
+                self.marks.shown = True
                 if not self.forced:
                     _replace(element, self.marks.page)
                 self.forced = False
@@ -208,8 +215,7 @@ def _pictures_by_relation(archive: zipfile.ZipFile) -> dict[str, str]:
     if relations is None:
         return {}
     try:
-        parser = etree.XMLParser(resolve_entities=False, no_network=True)
-        root = etree.fromstring(read_member(archive, relations, "Word document"), parser)
+        root = parsed(read_member(archive, relations, "Word document"))
     except etree.XMLSyntaxError:
         return {}
     found = {}
@@ -221,11 +227,12 @@ def _pictures_by_relation(archive: zipfile.ZipFile) -> dict[str, str]:
     return found
 
 
-def _says_one_page(archive: zipfile.ZipFile) -> bool:
+def _pages_said(archive: zipfile.ZipFile) -> int | None:
     try:
-        return b"<Pages>1</Pages>" in archive.read("docProps/app.xml")
+        found = re.search(rb"<Pages>(\d{1,6})</Pages>", archive.read("docProps/app.xml"))
     except KeyError:
-        return False
+        return None
+    return int(found[1]) if found else None
 
 
 # -- After the conversion ---------------------------------------------------------------------------
@@ -240,10 +247,10 @@ def _cut(markdown: str, mark: str) -> list[str]:
     if mark not in markdown:
         return [markdown]
     pages: list[str] = []
-    for piece in "\n".join(_at_start(line, mark) for line in markdown.split("\n")).split(mark):
+    for piece in "\n".join(_settled(line, mark) for line in markdown.split("\n")).split(mark):
         text = piece.lstrip("\n")
         if pages and text != piece and not pages[-1].endswith("\n"):
-            pages[-1] += "\n\n"
+            pages[-1] += piece[: len(piece) - len(text)]
         pages.append(text)
     return pages
 
@@ -263,11 +270,23 @@ def _with_notes(pages: list[str], notes: str) -> list[str]:
 _OPENING = r"(?:[-*+>#|]|\d+[.)]|\s)*"
 
 
-def _at_start(line: str, mark: str) -> str:
-    """*line* with its marks in front, where they would cut a heading, a row of a table or the sign of a list."""
+def _settled(line: str, mark: str) -> str:
+    """*line* with its marks where they cut neither a heading, nor a row of a table, nor the sign of a list."""
     if mark not in line:
         return line
     if line.lstrip().startswith(("#", "|")):
-        count = line.count(mark)
-        return mark * count + line.replace(mark, "")
+        before, after = _ends(line, mark)
+        return mark * before + line.replace(mark, "") + mark * after
     return re.sub(rf"^({_OPENING})((?:{mark})+)", r"\2\1", line)
+
+
+def _ends(line: str, mark: str) -> tuple[int, int]:
+    """How many pages end before a heading or row, and how many within it.
+
+    A row that goes on over an end has a mark in each of its cells that does: they all mean the same end.
+    """
+    cells = [cell.strip(" #") for cell in re.split(r"(?<!\\)\|", line)]
+    most = max(cell.count(mark) for cell in cells)
+    first = next(filter(None, cells))
+    before = min(len(re.match(rf"(?:{mark})*", first)[0]) // len(mark), most)  # type: ignore[index]
+    return before, most - before

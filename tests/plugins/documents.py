@@ -135,6 +135,11 @@ PAGE_END = '</w:t><w:br w:type="page"/><w:t>'  # forced by the author
 SHOWN_END = "</w:t><w:lastRenderedPageBreak/><w:t>"  # where Word last ended a page
 
 
+def raw(body: str) -> tuple[str, str]:
+    """A paragraph for :func:`docx` that holds *body*, elements of the body, between two empty ones."""
+    return "", f"</w:t></w:r></w:p>{body}<w:p><w:r><w:t>"
+
+
 def drawing(name: str, alt: str) -> str:
     """A picture inside a paragraph's text; *name* is its key among the pictures."""
     return f"</w:t>{_DRAWING.format(alt=alt, name=name)}<w:t>"
@@ -145,11 +150,13 @@ def docx(
     head: str = "",
     pictures: dict[str, bytes] | None = None,
     notes: Sequence[str] = (),
+    parts: dict[str, str] | None = None,
 ) -> bytes:
     """A Word document; each paragraph is ``(style, text)``, style ``Heading1`` to ``Heading6`` or empty.
 
     :param pictures: by the name that :func:`drawing` has for them
     :param notes: footnotes; the text refers to them by ``{note0}`` and so on
+    :param parts: further files of the archive, such as ``word/header1.xml``
     """
     body = "".join(
         f'<w:p><w:pPr><w:pStyle w:val="{style}"/></w:pPr><w:r><w:t xml:space="preserve">{text}</w:t></w:r></w:p>'
@@ -189,6 +196,7 @@ def docx(
         "word/footnotes.xml": f'{declaration}<w:footnotes xmlns:w="{_WORD}">{footnotes}</w:footnotes>',
         "word/document.xml": f'{declaration}{head}<w:document xmlns:w="{_WORD}"><w:body>{body}</w:body></w:document>',
     }
+    members |= parts or {}
     return zipped(members | {f"word/media/{name}.png": data for name, data in (pictures or {}).items()})
 
 
@@ -249,15 +257,19 @@ def epub(chapters: list[str]) -> bytes:
     )
 
 
-def ole(stream: str) -> bytes:
-    """An OLE container (format of Office 2003) that holds one stream of that name, of 4096 zeros."""
+def ole(stream: str, folder: str = "") -> bytes:
+    """An OLE container (format of Office 2003) that holds one stream of that name, of 4096 zeros.
+
+    :param folder: name of an empty folder beside the stream; it must be longer than the stream's
+    """
     sector, end, free, fat_mark, none = 512, 0xFFFFFFFE, 0xFFFFFFFF, 0xFFFFFFFD, 0xFFFFFFFF
 
-    def entry(name: str, kind: int, child: int, start: int, size: int) -> bytes:
+    def entry(name: str, kind: int, child: int, start: int, size: int, after: int = none) -> bytes:
         wide = name.encode("utf-16-le") + b"\0\0" if name else b""
         return (
             wide.ljust(64, b"\0") + len(wide).to_bytes(2, "little") + bytes([kind, 1])
-            + none.to_bytes(4, "little") * 2 + child.to_bytes(4, "little") + bytes(16 + 4 + 8 + 8)
+            + none.to_bytes(4, "little") + after.to_bytes(4, "little")
+            + child.to_bytes(4, "little") + bytes(16 + 4 + 8 + 8)
             + start.to_bytes(4, "little") + size.to_bytes(8, "little")
         )  # fmt: skip
 
@@ -267,7 +279,8 @@ def ole(stream: str) -> bytes:
     header += b"".join(n.to_bytes(2, "little") for n in (0x3E, 3, 0xFFFE, 9, 6)) + bytes(6)
     header += b"".join(n.to_bytes(4, "little") for n in (0, 1, 1, 0, 4096, end, 0, end, 0))
     header += (0).to_bytes(4, "little") + free.to_bytes(4, "little") * 108
-    directory = entry("Root Entry", 5, 1, end, 0) + entry(stream, 2, none, 2, 4096) + entry("", 0, none, 0, 0) * 2
+    directory = entry("Root Entry", 5, 1, end, 0) + entry(stream, 2, none, 2, 4096, 2 if folder else none)
+    directory += entry(folder, 1 if folder else 0, none, 0, 0) + entry("", 0, none, 0, 0)
     return header + b"".join(n.to_bytes(4, "little") for n in fat) + directory.ljust(sector, b"\0") + bytes(4096)
 
 

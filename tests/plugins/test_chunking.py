@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from plugins.base import PluginError
 from plugins.chunking import (
     SPLITTERS,
+    TITLE_CHARACTERS,
     UNITS,
     SplitOptions,
     markdown_blocks,
@@ -35,6 +36,15 @@ def blocks_of(text, length):
     return [text[i : i + length] for i in range(0, len(text), length)]
 
 
+def uncovered(text, pieces):
+    """What of *text* lies in none of the slices that the pieces say they are."""
+    seen = bytearray(len(text))
+    for piece in pieces:
+        assert text[piece.start : piece.start + len(piece.text)] == piece.text
+        seen[piece.start : piece.start + len(piece.text)] = b"\1" * len(piece.text)
+    return "".join(char for char, found in zip(text, seen, strict=True) if not found and not char.isspace())
+
+
 @pytest.mark.parametrize(("unit", "splitter", "markdown"), WAYS)
 @settings(max_examples=150, deadline=None)
 @given(text=texts, numbers=sizes, block=st.integers(1, 50))
@@ -42,14 +52,84 @@ def test_no_text_is_lost_and_every_piece_is_a_slice_of_the_source(unit, splitter
     options = SplitOptions(*numbers, splitter, unit, markdown=markdown)
     pieces = list(split(blocks_of(text, block), options))
 
-    covered = bytearray(len(text))
-    for piece in pieces:
-        assert text[piece.start : piece.start + len(piece.text)] == piece.text
-        assert piece.text.strip()
-        covered[piece.start : piece.start + len(piece.text)] = b"\1" * len(piece.text)
-    lost = [char for char, seen in zip(text, covered, strict=True) if not seen and not char.isspace()]
-    assert lost == []
+    assert all(piece.text.strip() for piece in pieces)
+    assert uncovered(text, pieces) == ""
     assert [piece.start for piece in pieces] == sorted(piece.start for piece in pieces)
+
+
+def some_words(least, most):
+    return st.integers(least, most).map(lambda count: " ".join(f"word{number}" for number in range(count)))
+
+
+stacks = st.lists(st.tuples(st.integers(1, 4), some_words(1, 35)), max_size=5).map(
+    lambda headings: "\n\n".join(f"{'#' * level} {title}" for level, title in headings)
+)
+books = st.lists(st.tuples(stacks, some_words(0, 400)), max_size=5).map(
+    lambda sections: "\n\n".join(itertools.chain(*sections))
+)
+USUAL = [(1000, 200), (1000, 100), (400, 50), (300, 30), (250, 200), (60, 10)]
+
+
+@settings(max_examples=300, deadline=None)
+@given(text=books, numbers=st.sampled_from(USUAL))
+def test_stacks_of_headings_lose_nothing(text, numbers):
+    pieces = list(split([text], SplitOptions(*numbers, markdown=True)))
+    assert uncovered(text, pieces) == ""
+    assert all(len(piece.text) <= numbers[0] for piece in pieces)
+    assert [piece.start for piece in pieces] == sorted(piece.start for piece in pieces)
+
+
+def test_a_heading_that_the_next_piece_repeats_is_no_piece_of_its_own():
+    text = "End of the text before.\n\n## Short\n\n" + "A sentence of words. " * 60
+    pieces = list(split([text], SplitOptions(1000, 200, markdown=True)))
+    assert not any(piece.text.endswith("## Short") for piece in pieces)
+    assert any("## Short\n\nA sentence" in piece.text for piece in pieces)
+
+
+@pytest.mark.parametrize("line", ["# a" + " " * 50_000 + "b", "# a" + " #" * 30_000 + "b", "# " + "#" * 50_000 + "b"])
+def test_long_headings_take_no_time(line):
+    started = time.perf_counter()
+    ((_, (heading,)),) = markdown_blocks([line])
+    assert (len(heading.title), heading.title[-1]) == (TITLE_CHARACTERS, "…")
+    assert time.perf_counter() - started < 2  # it took 20 s when it was quadratic
+
+
+@pytest.mark.parametrize(
+    ("line", "title"),
+    [
+        ("# One", "One"),
+        ("## One ##", "One"),
+        ("# One #two", "One #two"),
+        ("# C#", "C#"),
+        ("   #\tOne\t#  ", "One"),
+        ("#One", None),
+        ("#", None),
+        ("# #", None),
+        ("## ## ##", None),
+        ("####### One", None),
+        ("    # One", None),
+    ],
+)
+def test_titles_are_read_without_what_closes_them(line, title):
+    ((_, headings),) = markdown_blocks([line])
+    assert [heading.title for heading in headings] == ([] if title is None else [title])
+
+
+@pytest.mark.parametrize(
+    ("text", "titles"),
+    [
+        ("---\n# comment\n---\n# One", ["One"]),
+        ("---\n\n# One\n\nText.", ["One"]),
+        ("---\n\n# One\n\n---\n\n# Two", ["One", "Two"]),
+        ("---\nkey: value\n# One\n" + "more\n" * 200 + "\n---\n# Two", ["One", "Two"]),
+        ("---", []),
+        ("", []),
+    ],
+)
+def test_front_matter_is_what_is_closed(text, titles):
+    found = [heading.title for _, headings in markdown_blocks([text]) for heading in headings]
+    assert found == titles
+    assert "".join(block for block, _ in markdown_blocks(blocks_of(text, 3))) == text
 
 
 @pytest.mark.parametrize(("unit", "splitter", "markdown"), WAYS)

@@ -13,7 +13,7 @@ from plugins.markitdown_hierarchical_ingest import MarkItDownHierarchicalIngest
 from plugins.parents import Family, children
 from tests.plugins import documents
 from tests.plugins.documents import PAGE_END, docx, save
-from tests.plugins.test_passages import is_kept, texts
+from tests.plugins.test_passages import is_covered, is_kept, texts
 
 
 def ingest(path, plugin=HierarchicalIngest, **kwargs):
@@ -48,6 +48,59 @@ def test_no_text_is_lost_and_every_child_is_within_its_parent(text, numbers, by_
     for _, family in itertools.groupby(found, key=_parent):
         counts = [child.metadata["children_in_parent"] for child in family]
         assert set(counts) == {len(counts)}
+
+
+def some_words(least, most):
+    return st.integers(least, most).map(lambda count: " ".join(f"word{number}" for number in range(count)))
+
+
+stacks = st.lists(st.tuples(st.integers(1, 4), some_words(1, 35)), max_size=4).map(
+    lambda headings: "\n\n".join(f"{'#' * level} {title}" for level, title in headings)
+)
+books = st.lists(st.tuples(stacks, some_words(0, 400)), max_size=5).map(
+    lambda parts: "\n\n".join(itertools.chain(*parts))
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    text=books,
+    numbers=st.sampled_from([(2000, 400, 50), (500, 400, 200), (2000, 400, 150), (300, 100, 10)]),
+    by_headings=st.booleans(),
+)
+def test_every_place_of_the_text_is_in_a_child(text, numbers, by_headings):
+    found = list(children(lambda: [text], Family(*numbers, by_headings), "id"))
+    assert is_covered(text, found)
+    assert all(child.text in child.metadata["parent_text"] for child in found)
+
+
+def test_chapters_before_the_first_section_have_their_own_names():
+    text = "Before.\n\n# One\n\nText.\n\n# Two\n\nMore.\n\n## Deep\n\nEnd."
+    assert sections(text) == [
+        ("Preamble", "Before."),
+        ("One", "# One\n\nText."),
+        ("Two", "# Two\n\nMore."),
+        ("Deep", "## Deep\n\nEnd."),
+    ]
+    found = list(children(lambda: [text], Family(), "id"))
+    assert [child.metadata.get("heading_path") for child in found] == [None, ["One"], ["Two"], ["Two", "Deep"]]
+
+
+def test_sizes_that_would_store_the_text_a_thousand_times_are_refused(tmp_path):
+    path = save(tmp_path, "a.md", b"text")
+    with pytest.raises(PluginError, match=r"parent_chunk_size \(100000\) makes more than 200 children") as caught:
+        ingest(path, parent_chunk_size=100_000, child_chunk_size=5, child_chunk_overlap=0)
+    assert (caught.value.code, bool(caught.value.hint)) == ("bad_parameter", True)
+    assert ingest(path, parent_chunk_size=8000, child_chunk_size=100, child_chunk_overlap=60)
+
+
+def test_a_long_heading_is_repeated_in_part_only():
+    text = f"# {'word ' * 2000}\n\n" + "".join(f"## {n}\n\nText {n}.\n\n" for n in range(100))
+    found = list(children(lambda: [text], Family(), "id"))
+    assert is_covered(text, found)
+    assert all(
+        len(str(child.metadata["heading_path"])) < 400 for child in found if child.metadata["section_title"] == "9"
+    )
 
 
 def test_parents_are_sections_of_level_two_and_three():

@@ -168,6 +168,17 @@ def test_pictures_without_a_place_come_at_the_end_of_their_page(tmp_path):
     ]
 
 
+def test_the_logo_of_a_layout_is_no_picture_of_the_presentation(tmp_path):
+    from pptx import Presentation
+
+    show = Presentation(io.BytesIO(pptx([("a", "b")], pictures={1: image(1)})))
+    for seed in (1, 2):  # the first one is shown on the slide, too
+        show.slide_layouts[1].part.get_or_add_image_part(io.BytesIO(image(seed)))
+    stream = io.BytesIO()
+    show.save(stream)
+    assert [one.path.read_bytes() for one in taken(tmp_path, "pptx", stream.getvalue())] == [image(1)]
+
+
 def test_pictures_of_a_book_are_known_by_their_names(tmp_path):
     book = with_media(
         documents.epub(['<img src="../pics/map.jpg" alt="The map"/> text']), {"OEBPS/pics/map.jpg": image(2, "JPEG")}

@@ -6,13 +6,16 @@ import io
 import random
 import re
 import zipfile
+from typing import Any
 
 import pytest
 
-from plugins import archives, convert, pdf_pages, preview, tables
+from plugins import archives, conversion, convert, pdf_pages, preview, tables
 from plugins.base import PluginError
 from plugins.convert import SUPPORTED
+from plugins.markitdown_hierarchical_ingest import MarkItDownHierarchicalIngest
 from plugins.markitdown_ingest import MarkItDownIngest, preview_path
+from plugins.markitdown_plus_ingest import MarkItDownPlusIngest
 from plugins.report import sibling_url
 from tests.plugins import documents
 from tests.plugins.documents import save
@@ -202,14 +205,41 @@ def test_a_run_that_changes_only_the_splitting_converts_nothing_again(tmp_path, 
     assert [chunk["metadata"]["page"] for chunk in again] == ([1, 1, 2, 2] if change else [1])
 
 
+def test_newer_libraries_convert_again(tmp_path, monkeypatch):
+    kwargs = {"kept_folder": str(tmp_path / "kept"), "content_hash": "ab" * 32}
+    path = save(tmp_path, "a.pdf", documents.pdf([KIND_WORDS]))
+    ingest(path, **kwargs)
+    monkeypatch.setattr(conversion, "version", lambda library: "99.0")
+    conversion._versions.cache_clear()
+    try:
+        ingest(path, **kwargs)
+    finally:
+        conversion._versions.cache_clear()
+    assert len(list((tmp_path / "kept").iterdir())) == 2
+
+
+def test_one_chunk_is_counted_as_one(tmp_path):
+    told, stats = [], {}
+    path = save(tmp_path, "a.pdf", documents.pdf([KIND_WORDS]))
+    for plugin in (MarkItDownIngest, MarkItDownPlusIngest, MarkItDownHierarchicalIngest):
+        callbacks = {"progress_callback": lambda *step: told.append(step[2]), "stats_callback": stats.update}
+        assert len(list(plugin().ingest(str(path), **callbacks))) == 1
+        assert told[-1] == "Conversion complete: 1 chunk"
+        timings = {timing["stage"]: timing["message"] for timing in stats["stage_timings"]}
+        assert timings["chunking"] == "1 chunk"
+        assert timings["conversion"].endswith("1 page")
+
+
 def test_what_was_left_out_is_said_again_when_kept_text_is_used(tmp_path):
     kwargs = {"kept_folder": str(tmp_path / "kept"), "content_hash": "ab" * 32}
     path = save(tmp_path, "a.zip", documents.zipped({"a.txt": KIND_WORDS, "b.exe": b"MZ"}))
-    warned = []
+    warned, stats = [], {}
     for _ in range(2):
-        ingest(path, **kwargs, warning_callback=lambda *args: warned.append(args))
+        stats.clear()
+        ingest(path, **kwargs, stats_callback=stats.update, warning_callback=lambda *args: warned.append(args))
     assert [message for message, _ in warned] == [warned[0][0]] * 2
-    assert [data for _, data in warned] == [{"code": "unsupported"}] * 2
+    assert [(data["code"], data["left_out"]) for _, data in warned] == [("left_out", ["b.exe: unsupported"])] * 2
+    assert [entry["code"] for entry in stats["needs_attention"]] == ["left_out"]
 
 
 def test_text_files_and_unreadable_ones_are_not_kept(tmp_path):
@@ -236,10 +266,50 @@ def test_tables_in_japanese_and_with_other_delimiters_are_read(tmp_path):
     assert text_of(path).splitlines() == ["| Año | Título | Precio |", "| --- | --- | --- |", "| 2024 | a\\|b | 1,50 |"]
 
 
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("1,5;2,5\n3,25;4,0\n", ["| 1,5 | 2,5 |", "| 3,25 | 4,0 |"]),
+        ("Branches 2024\nName;City\nNorth;Oslo\n", ["| Branches 2024 |  |", "| Name | City |", "| North | Oslo |"]),
+        ("a,b\n1,2\n", ["| a | b |", "| 1 | 2 |"]),
+        ("only\none\n", ["| only |", "| one |"]),
+    ],
+)
+def test_the_delimiter_is_the_one_that_makes_columns(tmp_path, text, rows):
+    found = text_of(save(tmp_path, "a.csv", f"{text}words;words\n".encode())).splitlines()
+    assert [line for line in found if "---" not in line][: len(rows)] == rows
+
+
+def test_a_quotation_mark_that_never_closes_glues_no_rows_together(tmp_path):
+    path = save(tmp_path, "a.csv", b'Name,City\nNorth,"Oslo\nSouth,Bergen\nEast,Moss\n')
+    assert text_of(path).splitlines()[2:] == ["| North | Oslo |", "| South | Bergen |", "| East | Moss |"]
+    path = save(tmp_path, "b.csv", b'Name,City\nNorth,"Oslo\nand more"')
+    assert text_of(path).splitlines()[2:] == ["| North | Oslo and more |"]
+
+
 def test_workbooks_show_plain_values(tmp_path):
     path = save(tmp_path, "book.xlsx", GOOD["xlsx"])
-    assert "| 3 |  |" in text_of(path)
+    assert text_of(path).endswith("| 3 |")
     assert "NaN" not in text_of(path)
+
+
+def test_a_title_above_a_table_hides_no_column_in_the_page(tmp_path):
+    path = save(tmp_path, "a.xlsx", documents.xlsx([["Branches 2024"], [], ["Name", "City"], ["North", "Oslo", "x"]]))
+    assert "| Branches 2024 |  |  |\n| --- | --- | --- |\n| Name | City |\n| North | Oslo | x |" in text_of(path)
+    page = (tmp_path / "a.html").read_text()
+    assert "<td>City</td>" in page
+    assert "<td>x</td>" in page
+
+
+@pytest.mark.parametrize("extension", ["xlsx", "csv"])
+def test_a_cell_at_the_edge_of_a_sheet_does_not_blow_it_up(tmp_path, extension):
+    wide = [*[None] * 16_000, "edge"]
+    rows: list[Any] = [["a", *wide], *([["x"]] * 300), *([wide] * 30)]
+    text = "\n".join(",".join(cell or "" for cell in row) for row in rows)
+    data = documents.xlsx(rows) if extension == "xlsx" else text.encode()
+    found = text_of(save(tmp_path, f"a.{extension}", data), chunk_size=10_000, chunk_overlap=0)
+    assert found.count("edge") == 31
+    assert len(found) < 20_000
 
 
 NUMBER = re.compile(r"number (\d+)")
@@ -366,7 +436,21 @@ def test_archives_within_archives_share_one_budget(tmp_path, monkeypatch):
     warned = []
     text = text_of(save(tmp_path, "many.zip", data), warning_callback=lambda *args: warned.append(args))
     assert text.count("## File: a.txt") == 3
-    assert [data["code"] for _, data in warned] == ["too_large", "too_large"]
+    assert [data["left_out"] for _, data in warned] == [["3.zip: too_large", "4.zip: too_large"]]
+
+
+@pytest.mark.parametrize("extension", ["zip", "docx", "xlsx"])
+def test_no_byte_in_front_hides_an_archive_from_the_budget(tmp_path, monkeypatch, extension):
+    inner = {
+        "zip": documents.zipped({"a.txt": KIND_WORDS * 5000}),
+        "docx": documents.docx([("", KIND_WORDS * 5000)]),
+        "xlsx": documents.xlsx([[f"{KIND_WORDS} {n}"] for n in range(2000)]),
+    }[extension]
+    data = documents.zipped({f"{n}.{extension}": b"x" + inner for n in range(5)})
+    monkeypatch.setattr(archives, "MAX_UNPACKED", 500_000)
+    warned = []
+    ingest(save(tmp_path, "many.zip", data), warning_callback=lambda *args: warned.append(args))
+    assert "too_large" in str(warned)
 
 
 def test_names_inside_an_archive_lead_nowhere_and_make_no_headings(tmp_path):
@@ -386,7 +470,59 @@ def test_what_an_archive_holds_besides_documents_is_left_out_with_a_warning(tmp_
     data = documents.zipped({"a.txt": KIND_WORDS, "b.exe": b"MZ", "c.pdf": documents.pdf(["x"], password="y")})
     text = text_of(save(tmp_path, "mixed.zip", data), warning_callback=lambda *args: warned.append(args))
     assert KIND_WORDS in text
-    assert [data["code"] for _, data in warned] == ["unsupported", "encrypted"]
+    ((message, data),) = warned
+    assert message == "2 of 3 files in the archive were left out: b.exe (unsupported), c.pdf (encrypted)."
+    assert data["left_out"] == ["b.exe: unsupported", "c.pdf: encrypted"]
+
+
+def test_hundreds_of_unreadable_files_are_one_warning_with_their_number(tmp_path):
+    warned, stats = [], {}
+    data = documents.zipped({"a.txt": KIND_WORDS, **{f"{n:03d}.exe": b"MZ" for n in range(300)}})
+    path = save(tmp_path, "a.zip", data)
+    ingest(path, warning_callback=lambda *args: warned.append(args), stats_callback=stats.update)
+    ((message, data),) = warned
+    assert message.startswith("300 of 301 files in the archive were left out: 000.exe (unsupported), ")
+    assert (data["count"], len(data["left_out"])) == (300, 50)
+    ((entry),) = stats["needs_attention"]
+    assert (entry["code"], entry["message"]) == ("left_out", message)
+    assert entry["hint"]
+
+
+def test_files_in_an_archive_are_judged_as_if_they_came_alone(tmp_path):
+    wall = b"<h1>Just a moment...</h1><p>Verifying you are human. This may take a few seconds.</p>"
+    scan = documents.pdf([str(n) for n in range(1, 5)])
+    partly = documents.pdf([KIND_WORDS, KIND_WORDS, ""], pictures={3: documents.image(1, "JPEG")})
+    members = {"a.txt": KIND_WORDS, "scan.pdf": scan, "wall.html": wall, "b.pdf": partly, "c.pdf": partly}
+    warned, stats = [], {}
+    text = text_of(
+        save(tmp_path, "a.zip", documents.zipped(members)),
+        warning_callback=lambda *args: warned.append(args),
+        stats_callback=stats.update,
+    )
+    assert re.findall("## File: (.*)", text) == ["a.txt", "b.pdf", "c.pdf"]
+    assert warned[0][1]["left_out"] == ["scan.pdf: no_text", "wall.html: bot_wall"]
+    assert warned[1][0].startswith("b.pdf: 1 of 3 pages are pictures without text (page 3).")
+    assert "1 other file" in warned[1][0]
+    assert [entry["code"] for entry in stats["needs_attention"]] == ["left_out", "scanned_pages"]
+    with pytest.raises(PluginError, match=r"Nothing in the archive can be read. scan.pdf: Only page numbers"):
+        ingest(save(tmp_path, "b.zip", documents.zipped({"scan.pdf": scan})))
+
+
+def test_what_is_said_about_one_file_of_an_archive_names_it(tmp_path):
+    inner = documents.zipped({"x.exe": b"MZ", "a.txt": KIND_WORDS})
+    warned = []
+    data = documents.zipped({"inner.zip": inner})
+    ingest(save(tmp_path, "a.zip", data), warning_callback=lambda *args: warned.append(args))
+    assert [message for message, _ in warned] == [
+        "inner.zip: x.exe was left out: Files of type .exe cannot be converted."
+    ]
+
+
+def test_names_inside_an_archive_steer_no_terminal(tmp_path):
+    names = ["a\x1b[31mred.txt", "cod\u202etxt.exe.txt", "\u200bnothing.txt", "na\u00efve\u3000name.txt"]
+    text = text_of(save(tmp_path, "a.zip", documents.zipped(dict.fromkeys(names, KIND_WORDS))))
+    found = re.findall("## File: (.*)", text)
+    assert found == ["a[31mred.txt", "codtxt.exe.txt", "nothing.txt", "naïve name.txt"]
 
 
 def test_external_entities_are_never_resolved(tmp_path):

@@ -48,7 +48,7 @@ def vision(monkeypatch):
 
 def described(path, vision, **kwargs):
     given = {"image_descriptions": "llm", "openai_api_key": SECRET, "openai_base_url": vision.url}
-    return ingest(path, **given, **kwargs)
+    return ingest(path, **given | kwargs)
 
 
 def two_pictures(tmp_path):
@@ -247,9 +247,9 @@ def test_a_picture_that_fails_costs_its_description_only(tmp_path, vision, liste
     vision.fail(*fault)
     described(two_pictures(tmp_path), vision, **listen.callbacks)
     assert [call["success"] for call in listen.stats["llm_calls"]] == [False, True]
-    assert listen.stats["llm_calls"][0]["error"] == f"it answered with status {fault[0]}"
+    assert listen.stats["llm_calls"][0]["error"] == f"the server answered with status {fault[0]}"
     (warning,) = listen.warnings
-    assert warning[0].startswith("1 of 2 pictures have no description.")
+    assert warning[0].startswith("1 of 2 pictures have no description: ")
 
 
 @pytest.mark.parametrize(
@@ -261,8 +261,8 @@ def test_an_answer_that_holds_for_all_pictures_ends_the_asking(tmp_path, vision,
     chunks = described(two_pictures(tmp_path), vision, **listen.callbacks)
     assert len(vision.requests) == 1
     assert "![A door](img001.png)" in chunks[0]["text"]
-    shown = f"it answered with status {status}" + (f" ({code})" if code else "")
-    assert listen.warnings[0][0] == f"2 of 2 pictures have no description. Of the model's server: {shown}."
+    shown = f"the server answered with status {status}" + (f" ({code})" if code else "")
+    assert listen.warnings[0][0] == f"2 of 2 pictures have no description: {shown}."
     assert listen.warnings[0][1]["stopped"] == shown
 
 
@@ -290,6 +290,81 @@ def test_answers_that_make_no_sense_fail_one_picture(tmp_path, vision, listen, b
     assert [call["success"] for call in listen.stats["llm_calls"]] == [False, True]
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"choices": [{"message": {"content": "A bird."}}], "usage": None},
+        {"choices": [{"message": {"content": [{"type": "text", "text": "A"}, {"type": "text", "text": "bird."}]}}]},
+    ],
+)
+def test_answers_of_other_shapes_are_read(tmp_path, vision, listen, answer):
+    vision.answer(answer)
+    chunks = described(two_pictures(tmp_path), vision, **listen.callbacks)
+    assert "A door – A bird.]" in chunks[0]["text"]
+    assert listen.stats["images_with_llm_descriptions"] == 2
+    assert listen.warnings == []
+
+
+@pytest.mark.parametrize("key", ["sk–secret", "sk-\nsecret"])
+def test_a_key_that_cannot_be_sent_costs_the_descriptions_alone(tmp_path, vision, listen, key):
+    chunks = described(two_pictures(tmp_path), vision, openai_api_key=key, **listen.callbacks)
+    assert "![A door](img001.png)" in chunks[0]["text"]
+    assert vision.requests == []
+    assert len(listen.stats["llm_calls"]) == 1
+    assert "the key of the collection" in listen.warnings[0][0]
+    assert "secret" not in json.dumps([listen.warnings, listen.stats])
+
+
+def test_blanks_around_the_key_are_not_sent(tmp_path, vision):
+    described(two_pictures(tmp_path), vision, openai_api_key=f" {SECRET}\n")
+    assert set(vision.keys) == {f"Bearer {SECRET}"}
+
+
+def test_pictures_that_are_refused_one_by_one_do_not_end_the_asking(tmp_path, vision, listen):
+    vision.fail(400, 2, "content_policy_violation")
+    vision.answer({"choices": [{"message": {"content": None, "refusal": "No."}, "finish_reason": "stop"}]})
+    vision.fail(400, 1, "invalid_image_format")
+    data = pptx([("a", "b")] * 6, pictures={number: image(number) for number in range(1, 7)})
+    described(save(tmp_path, "a.pptx", data), vision, **listen.callbacks)
+    assert len(vision.requests) == 6
+    assert listen.stats["images_with_llm_descriptions"] == 2
+    assert listen.warnings[0][1]["stopped"] == ""
+
+
+def test_pictures_that_are_damaged_do_not_blame_the_server(tmp_path, vision, listen, monkeypatch):
+    def damaged(picture):
+        raise describe_images.CannotDescribe("the picture is damaged", alone=True)
+
+    whole = describe_images._data_url
+    broken = {"img001.png", "img002.png", "img003.png"}
+    monkeypatch.setattr(describe_images, "_data_url", lambda one: damaged(one) if one.name in broken else whole(one))
+    data = pptx([("a", "b")] * 4, pictures={number: image(number) for number in range(1, 5)})
+    described(save(tmp_path, "a.pptx", data), vision, **listen.callbacks)
+    assert len(vision.requests) == 1
+    assert listen.warnings[0][0] == "3 of 4 pictures have no description: the picture is damaged."
+
+
+def test_models_that_limit_their_answers_differently_are_asked_in_their_way(tmp_path, vision, listen):
+    error = {"error": {"code": "unsupported_parameter", "param": "max_tokens", "message": "Use the other."}}
+    vision.faults.append((400, error, {}))
+    described(two_pictures(tmp_path), vision, **listen.callbacks)
+    assert listen.stats["images_with_llm_descriptions"] == 2
+    assert ["max_tokens" in request for request in vision.requests] == [True, False, False]
+    assert "max_completion_tokens" in vision.requests[1]
+    vision.faults.extend([(400, error, {})] * 3)
+    described(two_pictures(tmp_path), vision, **listen.callbacks)
+    assert len(vision.requests) == 5
+    assert "unsupported_parameter" in listen.warnings[0][0]
+
+
+def test_another_server_of_the_same_model_is_asked_itself(tmp_path, vision, monkeypatch):
+    path, kept = two_pictures(tmp_path), {"kept_folder": str(tmp_path / "kept"), "content_hash": "ab" * 32}
+    described(path, vision, **kept)
+    with Vision() as other:
+        described(path, other, **kept)
+        assert len(other.requests) == 2
+
+
 def test_a_server_that_is_not_there_or_not_allowed_is_named_without_the_key(tmp_path, vision, listen, monkeypatch):
     path = two_pictures(tmp_path)
     gone = Vision()
@@ -298,7 +373,7 @@ def test_a_server_that_is_not_there_or_not_allowed_is_named_without_the_key(tmp_
     monkeypatch.setenv("KB_FETCH_ALLOW_PRIVATE", "")
     described(path, vision, **listen.callbacks)
     assert vision.requests == []
-    assert "it cannot be reached" in listen.warnings[0][0]
+    assert "the server cannot be reached" in listen.warnings[0][0]
     assert "private network" in listen.warnings[1][0]
 
 

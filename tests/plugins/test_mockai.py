@@ -95,7 +95,44 @@ def test_every_json_of_an_archive_is_read_and_bad_ones_are_left_out(tmp_path):
         ("three", "b.JSON"),
     ]
     assert [chunk["metadata"]["chunk_index"] for chunk in chunks] == [0, 1, 2]
-    assert [data["code"] for _, data in warned] == ["corrupt", "not_text"]
+    ((message, data),) = warned
+    assert message == "2 of 4 JSON files left out: broken.json (corrupt), picture.json (not_text)."
+    assert data == {"code": "left_out", "left_out": ["broken.json: corrupt", "picture.json: not_text"]}
+
+
+def test_no_field_takes_the_place_of_another(tmp_path):
+    fields = {"a": {"b": 1}, "a_b": 2, "source": "mine", "original_source": "theirs", "a_b_2": 3}
+    metadata = of(tmp_path, {"text": "x", **fields})[0]["metadata"]
+    assert (metadata["a_b"], metadata["a_b_2"], metadata["a_b_3"]) == (2, 3, "1")
+    assert metadata["source"] == "0a.json"
+    assert (metadata["original_source"], metadata["original_source_2"]) == ("theirs", "mine")
+
+
+def test_an_archive_without_a_chunk_says_what_is_wrong_with_it(tmp_path):
+    with pytest.raises(PluginError, match=r"Nothing in the archive can be read\. a\.json is no valid JSON") as caught:
+        ingest(save(tmp_path, "a.zip", zipped({"a.json": "{", "b.json": "]"})))
+    assert caught.value.code == "corrupt"
+    assert "JSON viewer" in caught.value.hint
+    with pytest.raises(PluginError, match="holds no JSON file"):
+        ingest(save(tmp_path, "b.zip", zipped({"a.txt": "x"})))
+
+
+def test_numbers_of_any_length_are_read(tmp_path):
+    (chunk,) = ingest(save(tmp_path, "a.json", b'{"text": "x", "long": ' + b"9" * 5000 + b', "short": -12}'))
+    assert chunk["metadata"]["long"] == "9" * 5000
+    assert chunk["metadata"]["short"] == -12
+
+
+def test_one_is_counted_as_one(tmp_path):
+    told, warned = [], []
+    of(
+        tmp_path,
+        [{"text": "x"}, {}],
+        progress_callback=lambda *step: told.append(step[2]),
+        warning_callback=lambda *what: warned.append(what[0]),
+    )
+    assert told[-1] == "Read 1 chunk"
+    assert warned == ["1 entry of 0a.json has no text and was left out."]
 
 
 @pytest.mark.parametrize(

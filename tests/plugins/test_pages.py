@@ -1,6 +1,7 @@
 """Page numbers of PDFs, presentations and Word documents, each page marked by a word of its own."""
 
 import io
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from plugins import pdf_pages
 from plugins.convert import to_document, to_markdown
-from plugins.pages import PICTURE, Document
+from plugins.pages import PICTURE, Document, plain, tidy, without_data
 from plugins.source import Source
 from tests.plugins import documents
 from tests.plugins.documents import PAGE_END, SHOWN_END, docx, drawing, pdf, pptx
@@ -193,11 +194,69 @@ def test_a_document_survives_json():
 
 def test_pages_that_hold_pictures_and_no_text_count_as_scanned():
     scan = documents.image(kind="JPEG")
-    document = convert(
-        "pdf", pdf(["More than enough words to tell something.", "", "3", ""], pictures={1: scan, 2: scan, 3: scan})
-    )
-    assert document.scanned == (2, 3)
+    data = pdf(["More than enough words to tell something.", "", "3", ""], pictures={1: scan, 2: scan, 3: scan})
+    small = convert("pdf", data)
+    assert (small.scanned, small.covered) == ((2,), ())  # the picture of page 3 may be a logo
+    covered = convert("pdf", data.replace(b"q 200 0 0 200 72 300 cm", b"q 600 0 0 700 09 009 cm"))
+    assert (covered.scanned, covered.covered) == ((2, 3), (2, 3))
+    assert Document.from_json(covered.to_json()) == covered
     show = pptx([("A title of several words", "text"), ("", "")], pictures={1: documents.image(), 2: documents.image()})
     assert convert("pptx", show).scanned == (2,)
     text = [("", f"Words that tell something.{PAGE_END}{drawing('rId7', '')}")]
     assert convert("docx", docx(text, pictures={"rId7": documents.image()})).scanned == (2,)
+
+
+def test_pictures_that_are_written_out_are_left_out():
+    text = 'a ![A door](data:image/png;base64,AAAA "title") b ![](data:image/gif;base64,R0lG) c ![x](data:open'
+    assert without_data(text) == "a ![A door]() b  c ![x](data:open"
+
+
+def test_spaces_at_ends_of_lines_and_runs_of_blank_lines_go():
+    assert tidy(" a \t\r\n  b\n \n\t\n\nc  ") == "a\n  b\n\nc"
+
+
+@pytest.mark.parametrize(
+    ("work", "text"),
+    [
+        (tidy, " " * 100_000 + "x"),
+        (tidy, ("x" + " " * 50_000) * 2),
+        (without_data, "![](data:" + "x" * 100_000),
+        (without_data, "![](data:" * 20_000),
+        (without_data, "![](data:x " + "![" * 50_000),
+    ],
+)
+def test_odd_text_takes_no_time(work, text):
+    started = time.perf_counter()
+    work(text)
+    assert time.perf_counter() - started < 0.3
+
+
+def test_plain_text_is_no_structure():
+    from plugins.passages import headings_of
+
+    text = "# One\n   ## $44.98\n\t#\nTitle\n---\nTopic\n=== \n```py\n~~~\n#tag # - a\n- item\n| --- | --- |"
+    made = plain(text)
+    assert headings_of(made) == []
+    assert made == (
+        "\\# One\n   \\## $44.98\n\t\\#\nTitle\n\\---\nTopic\n\\=== \n\\```py\n\\~~~\n#tag # - a\n- item\n| --- | --- |"
+    )
+    assert plain("Plain text - as it is.\n") == "Plain text - as it is.\n"
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_text_of_a_pdf_makes_no_headings(monkeypatch, fast):
+    from plugins.passages import headings_of
+
+    monkeypatch.setattr(pdf_pages, "PAGES_WITH_TABLES", 0 if fast else 60)
+    document = convert("pdf", pdf(["# Rewards Applied\nTotal\n-----\n## $44.98\n```", "Due\n==="]))
+    assert headings_of(document.markdown) == []
+    assert "\\# Rewards Applied" in document.markdown
+
+
+def test_a_dense_page_gets_the_fast_reader(monkeypatch):
+    read = []
+    monkeypatch.setattr(pdf_pages, "_with_tables", lambda pdf, index: read.append(index) or "with tables")
+    monkeypatch.setattr(pdf_pages, "CHARACTERS_WITH_TABLES", 100)
+    found = pages("pdf", pdf(["Apple " * 40, "Birch"]))
+    assert (read, found[1]) == ([1], "with tables")
+    assert found[0].startswith("Apple Apple")

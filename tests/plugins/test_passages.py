@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from plugins import passages
 from plugins.pages import Document
-from plugins.passages import page_passages, section_passages
+from plugins.passages import Passage, headings_of, page_passages, section_passages
 
 words = st.sampled_from(["river", "stone", "Año", "日本語", "`code`", "- item", "| a | b |", "1. one", "x_y", "---"])
 fences = st.sampled_from(["```\n# no heading\n```", "~~~py\n## nor this\n~~~"])
@@ -22,6 +22,16 @@ def is_kept(source, chunks):
     """Every character of *source* that is not white space is found in the chunks, in the same order."""
     found = iter("".join(chunks))
     return all(char in found for char in source if not char.isspace())
+
+
+def is_covered(source, passages):
+    """Whether every character of *source* that is not white space lies in the exact slice of a passage."""
+    seen = bytearray(len(source))
+    for one in passages:
+        own = source[one.start : one.end]
+        assert one.text.endswith(own)
+        seen[one.start : one.end] = b"\1" * len(own)
+    return all(found or char.isspace() for char, found in zip(source, seen, strict=True))
 
 
 def section_texts(markdown, level=2, per_chunk=1):
@@ -110,6 +120,49 @@ def test_a_long_section_becomes_parts_that_know_where_they_belong(monkeypatch):
     assert found[1].text.startswith("# Book\n\n## One\n\nA sentence")
     assert found[0].metadata["section_titles"] == ["## One"]
     assert found[-1].metadata["section_titles"][-1] == "## Two"
+
+
+long_words = st.integers(1, 90).map(lambda count: " ".join(f"word{number}" for number in range(count)))
+books = st.lists(
+    st.one_of(headings, long_words, st.tuples(st.integers(1, 3), long_words).map(lambda h: f"{'#' * h[0]} {h[1]}"))
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=books.map("\n\n".join), level=st.integers(1, 3), per_chunk=st.integers(1, 3))
+def test_every_place_of_the_text_is_in_a_passage_or_in_headings_that_are_repeated_whole(text, level, per_chunk):
+    found = list(section_passages(Document((text,)), level, per_chunk))
+    if found:
+        assert is_covered(text, [*found, *_headings_in_front(text, found)])
+
+
+def _headings_in_front(text, found):
+    for heading in headings_of(text):
+        end = text.find("\n", heading.start)
+        line = text[heading.start : end if end >= 0 else len(text)]
+        if any(f"{line}\n" in one.text for one in found):
+            yield Passage(line, heading.start, heading.start + len(line))
+
+
+@settings(max_examples=100, deadline=None)
+@given(pages=st.lists(books.map("\n\n".join), min_size=1, max_size=5), per_chunk=st.integers(1, 3))
+def test_every_place_of_the_pages_is_in_a_passage(pages, per_chunk):
+    document = Document.of_pages(pages)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passages, "LONGEST", 400)
+        assert is_covered(document.markdown, page_passages(document, per_chunk))
+
+
+@pytest.mark.parametrize("heading", ["# {}\n\n", "{}\n===\n\n"])
+def test_a_long_heading_is_repeated_in_part_only(heading):
+    title = "word " * 40_000
+    text = heading.format(title.strip()) + "".join(f"## {n}\n\nText {n}.\n\n" for n in range(500))
+    found = list(section_passages(Document((text,)), 2, 1))
+    below = [one for one in found if one.metadata["section_titles"][0] != f"# {headings_of(text)[0].title}"]
+    assert len(below) == 500
+    assert all(len(one.text) + len(str(one.metadata)) < 1500 for one in below)
+    assert below[0].text.startswith("# word word")
+    assert is_covered(text, found)
 
 
 def test_page_ranges_name_the_pages_that_hold_the_text():

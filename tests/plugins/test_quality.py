@@ -8,7 +8,7 @@ from plugins.base import PluginError
 from plugins.host_client import Done, Stats, Warned
 from plugins.markitdown_ingest import MarkItDownIngest
 from plugins.pages import Document
-from plugins.quality import TextGate, judge_pages, number_ranges, says_something
+from plugins.quality import TextGate, judge_pages, number_ranges, own_texts, says_something
 from tests.plugins.documents import image, pdf, save
 
 WORDS = "The library opens at nine and closes at eight. "
@@ -33,6 +33,9 @@ def about(*pages, scanned=()):
         ANÉ * 50,
         "AÇÃO, MANHÃ… SÃO “JOÃO” – À L’ÂGE, Å–Ö, STRASSE: Spaß“, 5\u00a0×\u00a06, Ø\u00a012, ESPAÑA" * 20,
         "図書館は午前九時に開館し、午後八時に閉館します。" * 20,
+        "volume 5 Å³, area 7 Å², «IKKE TA DET PÅ», «ORÐ» og 3 Ø² ± 1" * 20,
+        "« Déjà » – l’été…», «É», «À», “CAFÉ”, naïveté –, jäääär, MANHû, Å°, öööö" * 20,
+        "“«Y pasó…”» «Lo vio…”» Öl 2×½, ÉTÉ…" * 20,
         "Привет, библиотека открыта." * 20,
         "Η βιβλιοθήκη είναι ανοιχτή." * 20,
         "• \uf0b7 first point of the list\n\uf0b7 second point of the list, which is longer",
@@ -52,10 +55,21 @@ def test_no_text_is_left_to_the_host():
 
 
 @pytest.mark.parametrize(
-    "texts", [["1\n\n2\n\n3"], ["- 7 -", "- 8 -"], ["Page 1 of 3", "Page 2 of 3"], ["Página 12"], ["7/9"]]
+    "texts",
+    [["1\n\n2\n\n3"], ["- 7 -", "- 8 -"], ["Page 1 of 3", "Page 2 of 3"], ["Página 2", "Página 3"], ["1/9 2/9"]],
 )
-def test_page_numbers_alone_fail(texts):
-    assert findings(*texts) == [("no_text", True)]
+def test_page_numbers_alone_fail_where_there_are_pages(texts):
+    assert findings(*texts, name="a.PDF") == [("no_text", True)]
+    assert findings(*texts, path="/x/a.pptx") == [("no_text", True)]
+    assert findings(*texts, name="a.csv", path="/x/a.pdf") in ([], [("no_words", False)])
+
+
+@pytest.mark.parametrize(
+    "text", ["\n".join(map(str, range(1001, 1030))), "2019\n2020\n2021\n2022", "12/05/2024", "42", "👍🎉", "∑ ∞", "٣"]
+)
+@pytest.mark.parametrize("name", ["a.csv", "a.md", "a.pdf", ""])
+def test_numbers_and_symbols_that_count_no_pages_do_not_fail(text, name):
+    assert findings(text, name=name) == [("no_words", False)]
 
 
 @pytest.mark.parametrize("text", ["—— * * *", "...", "|---|---|"])
@@ -81,6 +95,18 @@ def spoiled(text):
         ((WORDS * 2 + "(cid:23)") * 20, "mojibake", False),
         ((WORDS + "\ue012\ue013\ue014\ue015") * 20, "mojibake", False),
         (spoiled("библиотека открыта каждый день") * 20, "garbled", True),
+        ("библиотека открыта каждый день. ".encode().decode("latin-1") * 20, "garbled", True),
+        ("библиотека открыта каждый день. ".encode("cp1251").decode("latin-1") * 20, "garbled", True),
+        ("βιβλιοθήκη είναι ανοιχτή κάθε ημέρα. ".encode("cp1253").decode("latin-1") * 20, "garbled", True),
+        ("図書館は午前九時に開館し。".encode().decode("latin-1") * 20, "garbled", True),
+        ("图书馆上午九点开门。".encode().decode("latin-1") * 20, "garbled", True),
+        ("도서관은 아침에 문을 엽니다. ".encode().decode("latin-1") * 20, "garbled", True),
+        ("הספרייה פתוחה בבוקר. ".encode().decode("latin-1") * 20, "garbled", True),
+        ("ห้องสมุดเปิดเช้า ".encode().decode("latin-1") * 20, "garbled", True),
+        ("पुस्तकालय सुबह खुलता है। ".encode().decode("latin-1") * 20, "garbled", True),
+        ((WORDS * 2 + "図書館".encode().decode("latin-1")) * 20, "mojibake", False),
+        ((WORDS * 2 + "Привет мир".encode("cp1251").decode("latin-1")) * 20, "mojibake", False),
+        ((WORDS * 2 + "😀".encode().decode("cp1252", "replace")) * 20, "mojibake", False),
         ("(cid:12)(cid:7)(cid:190) (cid:33)" * 50, "garbled", True),
         ("\ue012\ue013 \ue014\ue015\ue016 text" * 50, "garbled", True),
         ("\ufffd\ufffd\ufffd words" * 50, "garbled", True),
@@ -113,6 +139,62 @@ def test_pages_that_hold_numbers_only_fail():
     assert about("Page 1 of 2", "Page 2 of 2") == [("no_text", True)]
 
 
+@pytest.mark.parametrize(
+    "pages",
+    [
+        ["i", "ii", "", "iv"],
+        ["xlviii", "xlix", "l"],
+        ["45", "46"],
+        ["Page 1 of 2", "Page 2 of 2"],
+        ["- 1 -", "![](\ue0000123456789abcdef\ue000) 2"],
+    ],
+)
+def test_numbers_of_pages_count_them(pages):
+    assert about(*pages) == [("no_text", True)]
+
+
+@pytest.mark.parametrize(
+    "pages", [["1"], ["1001 1002", "1003 1004"], ["10 20", "11 21"], ["17", "4"], ["12/05/2024"], ["I am", "ii"]]
+)
+def test_other_numbers_do_not_fail(pages):
+    assert about(*pages) == []
+
+
+@pytest.mark.parametrize(
+    "pages", [["第1页", "第2页"], ["Стр. 1", "", "Стр. 3"], ["Blz. 7", "Blz. 8"], ["Strona 1 z 2", "Strona 2 z 2"]]
+)
+def test_page_numbers_with_words_of_any_language_need_attention(pages):
+    assert about(*pages) == [("no_words", False)]
+    assert about(*pages * 2, scanned=range(1, len(pages) * 2 + 1)) == [("mostly_scanned", False)]
+    assert about(*[f"{page} {WORDS}" for page in pages]) == []
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        ["图书馆概况", "", "开放时间与规定", "借阅", "谢谢"],
+        ["Agenda", "Q&A", "Thanks", "Break"],
+        ["So much depends", "upon", "a red wheel", "barrow"],
+        ["Rent 800\nFood 90", "Rent 750\nFood 80", "Rent 700\nFood 85"],
+    ],
+)
+def test_short_pages_without_pictures_are_not_called_scanned(pages):
+    assert about(*pages) == []
+
+
+def test_pages_are_called_what_they_are():
+    slides = Document.of_pages(["A", "", "", ""], [2, 3, 4], unit="slide")
+    assert judge_pages(slides)[0].message.startswith("Only 1 of 4 slides hold")
+
+
+def test_what_stands_on_most_pages_is_not_what_a_page_says():
+    stamp = "This content downloaded from 128.32.10.1 on Tue, 05 Jan 2021 12:30 UTC"
+    pages = [f"{stamp}\n{WORDS}\nPage 1 of 3", f"{stamp}\nPage 2 of 3", f"{stamp}\n1 2 3 4\nPage 3 of 3"]
+    assert own_texts(pages) == [WORDS, "", "1 2 3 4"]
+    assert own_texts(pages[:2]) == pages[:2]
+    assert own_texts([WORDS, WORDS, "a", "b", "c"])[0] == WORDS
+
+
 def test_mostly_empty_pages_need_attention():
     assert about(WORDS, "2", "", "4", "5") == [("mostly_scanned", False)]
     assert about(WORDS, WORDS, "", "") == []
@@ -122,6 +204,10 @@ def test_mostly_empty_pages_need_attention():
 def test_pictures_of_pages_need_attention():
     assert about(*[WORDS] * 9, "", scanned=[10]) == [("scanned_pages", False)]
     assert about(*[WORDS] * 19, "", scanned=[20]) == []
+    one_of_many = Document.of_pages([*[WORDS] * 19, ""], [20], covered=[20])
+    assert [finding.message for finding in judge_pages(one_of_many)] == [
+        "1 of 20 pages are pictures without text (page 20)."
+    ]
     (finding,) = judge_pages(Document.of_pages([*[WORDS] * 9, ""], [10]))
     assert "(page 10)" in finding.message
     assert "OCR" in finding.hint
@@ -168,7 +254,10 @@ def test_the_gate_asks_every_plugin_and_tells_diary_and_statistics(host, request
 
 def test_worthless_text_fails_the_run_and_leaves_the_host_usable(host, request_for, tmp_path):
     source = tmp_path / "source.txt"
-    source.write_text("1 2 3 4")
+    source.write_text("1001\n1002\n1003\n")
+    entry = run(host, request_for("words", run="0"))[-1].stats["needs_attention"][0]
+    assert entry["code"] == "no_words"
+    source.write_text("... ...")
     with pytest.raises(PluginError) as caught:
         run(host, request_for("words"))
     assert (caught.value.code, bool(caught.value.hint)) == ("no_text", True)
@@ -194,9 +283,31 @@ def test_the_gate_costs_next_to_nothing():
     assert (time.perf_counter() - began) / 100_000 < 10e-6  # about half a millionth of a second on a quiet machine
 
 
+def scan(pages, pictures):
+    """A PDF whose pictures cover their pages."""
+    data = pdf(pages, pictures=dict.fromkeys(pictures, image(1, "JPEG")))
+    return data.replace(b"q 200 0 0 200 72 300 cm", b"q 600 0 0 700 09 009 cm")
+
+
+def test_stamps_of_scanners_hide_no_scan(tmp_path):
+    path = save(tmp_path, "a.pdf", scan(["Scanned with CamScanner"] * 12, range(1, 13)))
+    stats = {}
+    list(MarkItDownIngest().ingest(str(path), stats_callback=stats.update))
+    (entry,) = stats["needs_attention"]
+    assert entry["code"] == "mostly_scanned"
+    assert entry["message"].startswith("Only 0 of 12 pages")
+
+
+def test_logos_are_no_scans(tmp_path):
+    path = save(tmp_path, "a.pdf", pdf([WORDS, "Part one", WORDS], pictures={2: image(1, "JPEG")}))
+    stats = {}
+    list(MarkItDownIngest().ingest(str(path), stats_callback=stats.update))
+    assert "needs_attention" not in stats
+
+
 def test_a_scanned_document_is_told_about(tmp_path):
     warned, stats = [], {}
-    path = save(tmp_path, "a.pdf", pdf([WORDS, WORDS, ""], pictures={3: image(1, "JPEG")}))
+    path = save(tmp_path, "a.pdf", scan([WORDS, WORDS, ""], [3]))
     list(
         MarkItDownIngest().ingest(str(path), warning_callback=lambda *w: warned.append(w), stats_callback=stats.update)
     )

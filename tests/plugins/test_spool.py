@@ -91,6 +91,14 @@ def test_the_summary_of_a_long_spool_is_cheap(tmp_path):
     assert spool_summary(path, "key").chunks == 20_000
 
 
+def test_too_many_chunks_are_refused_with_a_hint_that_fits_any_plugin(tmp_path):
+    with pytest.raises(PluginError) as caught, SpoolWriter(tmp_path / "spool", "key", limit=1024**2) as writer:
+        writer.write("x" * 1024**2, {})
+    assert (caught.value.code, "1 MB" in caught.value.message) == ("too_large", True)
+    assert "repeat less" in caught.value.hint
+    assert "chunk_overlap" not in caught.value.hint
+
+
 def test_lines_are_json_that_anyone_can_read(spool):
     lines = [json.loads(line) for line in spool.read_text().splitlines()]
     assert (lines[0]["spool"], lines[0]["key"]) == (1, "key")
