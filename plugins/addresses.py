@@ -36,9 +36,22 @@ def cleaned(url: str) -> str:
     if parts.scheme not in _WEB or not parts.hostname or "@" in parts.netloc or len(url) > MAX_LENGTH:
         raise ValueError("no web address")
     netloc = parts.netloc.lower().removesuffix(_DEFAULT_PORTS[parts.scheme])
-    path = _SESSION_PATH.sub("", parts.path) or "/"
+    path = _without_dots(_SESSION_PATH.sub("", parts.path) or "/")
     query = "&".join(part for part in parts.query.split("&") if not _TRACKING.fullmatch(part.partition("=")[0]))
     return urlunsplit(SplitResult(parts.scheme, netloc, path, query, ""))
+
+
+def _without_dots(path: str) -> str:
+    """*path* as it is asked for in the end: ``/a/../b`` is ``/b``, also for robots.txt and for patterns."""
+    if "/." not in path:
+        return path
+    kept: list[str] = []
+    for part in path.split("/")[1:]:
+        if part == "..":
+            del kept[-1:]
+        elif part != ".":
+            kept.append(part)
+    return "/" + "/".join([*kept, ""] if path.endswith(("/.", "/..")) else kept)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -122,7 +122,11 @@ class _Head:
         self._metas: dict[str, str] = {}
         for meta in tags["meta"]:
             name = attribute(meta, "name") or attribute(meta, "property") or attribute(meta, "http-equiv")
-            self._metas.setdefault(name.strip().lower(), attribute(meta, "content"))
+            name, content = name.strip().lower(), attribute(meta, "content")
+            if name in _OF_ROBOTS and name in self._metas:
+                content = f"{self._metas[name]}, {content}"  # all of them hold
+                self._metas[name] = content
+            self._metas.setdefault(name, content)
         bases = [attribute(tag, "href") for tag in tags["base"]]
         self.base = (resolved(address, bases[0]) if bases and bases[0] else "") or address
         self.title = _line(tags["title"][0].get_text()) if tags["title"] else ""
@@ -151,6 +155,7 @@ class _Head:
         return resolved(self.base, found[1].strip("'\" ")) if found else ""
 
 
+_OF_ROBOTS = frozenset({"robots", _ROBOT})
 _REFRESH = re.compile(r"\s*[0-5]?(?:\.\d*)?\s*[;,]\s*url\s*=\s*(\S.*)", re.IGNORECASE)
 
 

@@ -8,6 +8,7 @@ each connection, and so for each redirect too.
 import math
 import ssl
 import time
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -171,6 +172,30 @@ class FetchError(PluginError):
     """Nothing usable came back: ``fetch_failed``, ``fetch_timeout``, ``too_large`` or ``too_many_redirects``."""
 
 
+def unpacker(answer: httpx.Response) -> Callable[[bytes, int], tuple[bytes, bytes]]:
+    """A function that takes a piece of the body and the most that may come of it: that text, and the rest of the piece.
+
+    One coding at most, and never more than was asked for: httpx itself unpacks a piece of any codings whole, and a
+    kilobyte that was packed twice holds a gigabyte.
+
+    :raises FetchError: the body is packed in a way that was not asked for
+    """
+    coding = answer.headers.get("Content-Encoding", "").strip().lower()
+    if coding in {"", "identity"}:
+        return lambda piece, most: (piece[:most], b"")
+    if coding not in {"gzip", "x-gzip"}:
+        raise httpx.DecodingError(f"Content-Encoding {coding[:50]}")
+    reader = zlib.decompressobj(wbits=31)
+
+    def unpack(piece: bytes, most: int) -> tuple[bytes, bytes]:
+        try:
+            return reader.decompress(piece, most), reader.unconsumed_tail
+        except zlib.error as error:
+            raise httpx.DecodingError(str(error)) from error
+
+    return unpack
+
+
 class Fetcher:
     """Fetches addresses within limits; keeps connections open. Use it as a context, from one thread."""
 
@@ -243,10 +268,14 @@ class Fetcher:
         if announced.isdecimal() and int(announced) > self.limits.content_bytes:
             raise self._too_large(str(answer.url))
         content = bytearray()
-        for piece in answer.iter_bytes():
-            content += piece
-            if len(content) > self.limits.content_bytes:
-                raise self._too_large(str(answer.url))
+        most = self.limits.content_bytes + 1
+        unpack = unpacker(answer)
+        for piece in answer.iter_raw():
+            while piece:
+                text, piece = unpack(piece, most - len(content))
+                content += text
+                if len(content) >= most:
+                    raise self._too_large(str(answer.url))
         return bytes(content)
 
     def _too_large(self, url: str) -> FetchError:

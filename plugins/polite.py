@@ -107,7 +107,7 @@ def _asked_pause(answer: Fetched, number: int) -> float | None:
     if said.isdecimal():
         pause = float(said[:9])
     elif said:
-        with suppress(ValueError):
+        with suppress(ValueError, OverflowError, TypeError):  # what dates of other worlds raise
             at = parsedate_to_datetime(said)
             pause = max((at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds(), 0.0)
     else:

@@ -71,6 +71,9 @@ def _rules(answer: Fetched, origin: str) -> Protego | PluginError:
     return Protego.parse(content.decode("utf-8-sig", "replace"))
 
 
+_WITH_VALUES = frozenset({"max-snippet", "max-image-preview", "max-video-preview", "unavailable_after"})
+
+
 def forbidden(message: str) -> PluginError:
     return PluginError("robots", message, hint="Ask the owner of the site. If it is yours, switch off respect_robots.")
 
@@ -82,9 +85,13 @@ def orders(values: Iterable[str]) -> frozenset[str]:
     """
     words = set[str]()
     for value in values:
-        robot, colon, rest = value.rpartition(":")
-        if not colon or robot.strip().lower() == NAME.lower():
-            words |= {word.strip().lower() for word in (rest if colon else value).split(",")}
+        robot = NAME.lower()
+        for order in value.lower().split(","):
+            name, colon, rest = (part.strip() for part in order.partition(":"))
+            if colon and name not in _WITH_VALUES:  # the name of a robot, which holds until the next one
+                robot, name = name, rest
+            if robot == NAME.lower():
+                words.add(name)
     if "none" in words:
         return frozenset({"noindex", "nofollow"})
     return frozenset(words & {"noindex", "nofollow"})

@@ -3,6 +3,7 @@
 import contextlib
 import time
 
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -181,3 +182,23 @@ def test_whatever_a_page_links_to_is_an_address_or_nothing(reference):
         Scope(address, Rules(entire_domain=False)).allows(address)
         with contextlib.suppress(PluginError):
             Guard().check_url(address)
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        ("/x/../secret", "/secret"),
+        ("/../../a", "/a"),
+        ("/a/./b/", "/a/b/"),
+        ("/a/b/..", "/a/"),
+        ("/a/.", "/a/"),
+        ("/..", "/"),
+        ("/.well-known/x", "/.well-known/x"),
+        ("/a/..b/c.", "/a/..b/c."),
+        ("/a//../b", "/a/b"),
+    ],
+)
+def test_an_address_is_judged_as_it_is_asked_for(path, asked):
+    address = cleaned(f"https://example.org{path}")
+    assert address == f"https://example.org{asked}"
+    assert httpx.URL(address).path == asked

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from plugins.chunking import SplitOptions, split
 from plugins.html_markdown import MAX_DEPTH, MAX_TAGS, read_html
+from plugins.robots import orders
 
 ADDRESS = "http://site.example/docs/page.html"
 ARTICLE = "The library opens at nine and closes at six, and on Fridays it stays open until eight."
@@ -345,3 +346,24 @@ def test_a_page_with_very_many_links_gives_some_of_them(monkeypatch):
 )
 def test_a_page_with_nothing_on_it_has_no_text(html):
     assert read_html(html, ADDRESS).markdown.strip("<\ufeff") == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "obeyed"),
+    [
+        ("noindex, follow, max-image-preview:large", {"noindex"}),
+        ("max-snippet:-1, noindex, nofollow", {"noindex", "nofollow"}),
+        ("googlebot: noindex, kb-server: nofollow", {"nofollow"}),
+        ("kb-server: noindex, max-snippet:-1", {"noindex"}),
+        ("googlebot: noindex, nofollow", set()),
+        ("unavailable_after: 25 Jun 2030 15:00:00 PST, none", {"noindex", "nofollow"}),
+        ("index, follow", set()),
+    ],
+)
+def test_orders_to_robots_are_read_in_the_spellings_that_sites_use(said, obeyed):
+    assert orders([said]) == obeyed
+
+
+def test_all_metas_for_robots_hold():
+    head = '<meta name="robots" content="max-image-preview:large"><meta name="robots" content="noindex,nofollow">'
+    assert read_html(f"<html><head>{head}</head><body><p>Text</p></body></html>", "https://e.org/").noindex

@@ -126,6 +126,10 @@ class Pages(http.server.BaseHTTPRequestHandler):
     def answer_bomb(self, _):
         self.answer(200, BOMB, Content_Encoding="gzip")
 
+    def answer_packed(self, _):
+        body, coding = self.server.packed
+        self.answer(200, body, Content_Encoding=coding)
+
     def answer_garbled(self, _):
         self.answer(200, b"this is no gzip", Content_Encoding="gzip")
 
@@ -155,6 +159,7 @@ class Pages(http.server.BaseHTTPRequestHandler):
 class Site(http.server.ThreadingHTTPServer):
     daemon_threads = True
     paths: list[str]
+    packed: tuple[bytes, str]
     closing: threading.Event
 
 
@@ -278,3 +283,26 @@ def test_a_server_that_is_not_there_is_a_passing_fault(fetcher):
     with pytest.raises(FetchError) as caught:
         fetcher.get("http://127.0.0.1:9/")
     assert (caught.value.code, caught.value.transient) == ("fetch_failed", True)
+
+
+@pytest.mark.parametrize(
+    ("coding", "body"),
+    [
+        ("gzip, gzip", gzip.compress(gzip.compress(b"x" * 1000, mtime=0), mtime=0)),
+        ("deflate", b"x"),
+        ("br", b"x"),
+        ("gzip", b"no gzip"),
+    ],
+)
+def test_a_body_packed_in_another_way_than_asked_for_is_refused(site, fetcher, coding, body):
+    site.packed = body, coding
+    with pytest.raises(FetchError) as caught:
+        fetcher.get(f"http://127.0.0.1:{site.server_port}/packed")
+    assert caught.value.code == "fetch_failed"
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_536, 1_000_000])
+def test_a_packed_body_is_read_whole(site, fetcher, size):
+    text = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+    site.packed = gzip.compress(text), "gzip"
+    assert fetcher.get(f"http://127.0.0.1:{site.server_port}/packed").content == text
