@@ -62,7 +62,7 @@ class HybridQuery(QueryPlugin):
 
 
 def fuse(rankings: Sequence[tuple[float, Rows]]) -> list[dict[str, Any]]:
-    """Each row once, with ``score``: the sum of weight / (``FLATTENING`` + rank) over the rankings that it stands in, best first.
+    """Each row once, with ``score``: the sum of weight / (``FLATTENING`` + rank) over its rankings, best first.
 
     Equal scores come in the order of their similarity, then of their ids.
 
