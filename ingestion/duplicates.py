@@ -18,12 +18,12 @@ from collections_app import services as collections
 from collections_app.models import Collection
 from ingestion import storage
 from ingestion.models import LIVE, FileRegistry, FileStatus, JobCount, JobQuerySet
-from plugins.addresses import cleaned, key_of_page, named_address
 from plugins.base import PluginError
 from plugins.kept import DRAFT, key_of
 from plugins.parameters import ADDRESS_PARAMETERS, addresses_in
 from plugins.registry import FILE_INGEST, PluginInfo
-from plugins.video_addresses import video_id_of
+from plugins.videos.video_addresses import video_id_of
+from plugins.web.addresses import cleaned, key_of_page, named_address
 
 USEFUL = (FileStatus.PENDING, FileStatus.PROCESSING, FileStatus.COMPLETED)
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from plugins.base import Chunk, IngestPlugin, ParameterSpecs, PluginRegistry
-from plugins.conversion import Upload
+from plugins.documents.conversion import Upload
+from plugins.documents.parents import Family, children, family_parameters, identity
 from plugins.metadata import upload_metadata
-from plugins.parents import Family, children, family_parameters, identity
 
 STAGES = 2
 

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from plugins.base import Chunk, IngestPlugin, ParameterSpecs, PluginRegistry
-from plugins.conversion import CONVERTING, Upload
-from plugins.convert import SUPPORTED
+from plugins.documents.conversion import CONVERTING, Upload
+from plugins.documents.convert import SUPPORTED
+from plugins.documents.pages import Pages
+from plugins.documents.parents import STRATEGY, Family, children, family_parameters, identity
+from plugins.documents.passages import Passage
 from plugins.metadata import described_parameters, upload_metadata
-from plugins.pages import Pages
-from plugins.parents import STRATEGY, Family, children, family_parameters, identity
-from plugins.passages import Passage
 from plugins.report import Figures
 
 STAGES = 3

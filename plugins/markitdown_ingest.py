@@ -6,10 +6,10 @@ from typing import Any
 
 from plugins.base import Chunk, IngestPlugin, ParameterSpecs, PluginRegistry
 from plugins.chunking import Piece, split, split_options, split_parameters
-from plugins.conversion import CONVERTING, Upload
-from plugins.convert import SUPPORTED
+from plugins.documents.conversion import CONVERTING, Upload
+from plugins.documents.convert import SUPPORTED
+from plugins.documents.pages import Pages
 from plugins.metadata import chunk_of, described_parameters, file_metadata
-from plugins.pages import Pages
 from plugins.preview import write_preview
 from plugins.report import Figures, sibling_url
 

@@ -6,18 +6,18 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from plugins import images
 from plugins.base import Chunk, IngestPlugin, ParameterSpecs, PluginRegistry
 from plugins.chunking import split, split_options
-from plugins.conversion import CONVERTING, Upload
-from plugins.convert import SUPPORTED
-from plugins.describe_images import Describer
+from plugins.documents import images
+from plugins.documents.conversion import CONVERTING, Upload
+from plugins.documents.convert import SUPPORTED
+from plugins.documents.describe_images import Describer
+from plugins.documents.pages import Document, Pages
+from plugins.documents.passages import Passage, page_passages, section_passages
+from plugins.documents.plus_parameters import PAGED, chunking_parameters, image_parameters
 from plugins.kept import Kept
 from plugins.metadata import described_parameters, upload_metadata
 from plugins.normalise import counted
-from plugins.pages import Document, Pages
-from plugins.passages import Passage, page_passages, section_passages
-from plugins.plus_parameters import PAGED, chunking_parameters, image_parameters
 from plugins.report import Figures, sibling_url
 from plugins.source import Source
 

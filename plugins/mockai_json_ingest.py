@@ -9,11 +9,11 @@ from itertools import chain, count
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from plugins.archives import ZIP_MAGIC, open_zip, read_member
 from plugins.base import Chunk, IngestPlugin, ParameterSpecs, PluginError, PluginRegistry
+from plugins.documents.archives import ZIP_MAGIC, open_zip, read_member
+from plugins.documents.packed import shown_name
 from plugins.kept import key_of
 from plugins.normalise import counted
-from plugins.packed import shown_name
 from plugins.report import Pace
 from plugins.source import Source
 from plugins.text import decode

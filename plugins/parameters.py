@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from plugins.addresses import named_address
 from plugins.net import AddressBlocked, Guard
+from plugins.web.addresses import named_address
 
 SIMPLIFIED = "SIMPLIFIED"
 # What remains settable in simplified mode besides required parameters and those without default.

@@ -41,7 +41,7 @@ from pathlib import Path
 from typing import Any
 
 from plugins.base import PluginError
-from plugins.pages import PICTURE, PICTURES, Document
+from plugins.documents.pages import PICTURE, PICTURES, Document
 
 PAGE_CHARACTERS = 20  # letters and digits; a page with fewer says nothing
 _OCR = "Run text recognition (OCR) on it and upload the result."

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from plugins.archives import Budget
 from plugins.base import PluginError
+from plugins.documents.archives import Budget
 
 
 def _ignore(*_: Any) -> None:

@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from plugins.addresses import Rules, path_patterns
 from plugins.base import Chunk, IngestPlugin, ParameterSpecs, PluginError, PluginRegistry
 from plugins.chunking import SplitOptions, split, split_options, split_parameters
-from plugins.crawl import Crawl, Failed, Order, Read
-from plugins.crawl_tally import Tally
 from plugins.kept import Kept
 from plugins.metadata import chunk_of
 from plugins.net import Fetcher, Limits
+from plugins.web.addresses import Rules, path_patterns
+from plugins.web.crawl import Crawl, Failed, Order, Read
+from plugins.web.crawl_tally import Tally
 
 VERSION = "1.0"
 LIMITS = Limits()  # of one request

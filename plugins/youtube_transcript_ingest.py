@@ -13,10 +13,10 @@ from typing import Any
 
 from plugins.base import Chunk, IngestPlugin, ParameterSpecs, PluginError, PluginRegistry
 from plugins.kept import Kept, key_of
-from plugins.subtitles import Cue, Passage, is_subtitles, passages, read_subtitles, tidy, timestamp
 from plugins.text import decode
-from plugins.video_addresses import Wanted, wanted
-from plugins.youtube import Captions, YouTube, same_language
+from plugins.videos.subtitles import Cue, Passage, is_subtitles, passages, read_subtitles, tidy, timestamp
+from plugins.videos.video_addresses import Wanted, wanted
+from plugins.videos.youtube import Captions, YouTube, same_language
 
 VERSION = "1.0.0"
 STRATEGY = "duration"
@@ -87,7 +87,7 @@ class YouTubeTranscriptIngest(IngestPlugin):
         """Yield the chunks of the videos that parameters or the file name, or of a subtitle file.
 
         :raises PluginError: ``no_address``, ``too_many_videos``, ``bad_proxy``, ``corrupt``, ``too_large``,
-            ``not_text``, ``no_text``; and, when no video could be read, as :func:`plugins.youtube.explained` says
+            ``not_text``, ``no_text``; when no video could be read, as :func:`plugins.videos.youtube.explained` says
         """
         path = Path(file_path)
         named = wanted(_named(kwargs))

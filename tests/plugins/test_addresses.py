@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plugins.addresses import Rules, Scope, cleaned, key_of_page, named_address, path_patterns, resolved
 from plugins.base import PluginError
 from plugins.net import Guard
+from plugins.web.addresses import Rules, Scope, cleaned, key_of_page, named_address, path_patterns, resolved
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from plugins.convert import to_document
+from plugins.documents.convert import to_document
 from plugins.source import Source
 from tests.plugins import documents
 from tests.plugins.documents import PAGE_END, docx, raw, zipped

@@ -7,13 +7,13 @@ from itertools import pairwise
 
 import pytest
 
-from plugins import polite, robots
-from plugins.addresses import Rules
-from plugins.crawl import Crawl, Duplicate, Elsewhere, Failed, Order, Read
-from plugins.frontier import Frontier, Target
 from plugins.kept import Kept
 from plugins.net import Fetcher, Guard, Limits
-from plugins.robots import orders
+from plugins.web import polite, robots
+from plugins.web.addresses import Rules
+from plugins.web.crawl import Crawl, Duplicate, Elsewhere, Failed, Order, Read
+from plugins.web.frontier import Frontier, Target
+from plugins.web.robots import orders
 from tests.support.site import Answer, Site
 
 LOCAL = [ipaddress.ip_network("127.0.0.0/8")]

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plugins.base import PluginError
+from plugins.documents.parents import Family, children
 from plugins.hierarchical_ingest import HierarchicalIngest
 from plugins.markitdown_hierarchical_ingest import MarkItDownHierarchicalIngest
-from plugins.parents import Family, children
 from tests.plugins import documents
 from tests.plugins.documents import PAGE_END, docx, save
 from tests.plugins.test_passages import is_covered, is_kept, texts

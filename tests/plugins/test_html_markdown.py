@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plugins.chunking import SplitOptions, split
-from plugins.html_markdown import MAX_DEPTH, MAX_TAGS, read_html
-from plugins.robots import orders
+from plugins.web.html_markdown import MAX_DEPTH, MAX_TAGS, read_html
+from plugins.web.robots import orders
 
 ADDRESS = "http://site.example/docs/page.html"
 ARTICLE = "The library opens at nine and closes at six, and on Fridays it stays open until eight."
@@ -336,7 +336,7 @@ def test_a_hostile_page_is_read_in_time_that_grows_with_its_length(kind):
 
 
 def test_a_page_with_very_many_links_gives_some_of_them(monkeypatch):
-    monkeypatch.setattr("plugins.html_markdown.MAX_LINKS", 100)
+    monkeypatch.setattr("plugins.web.html_markdown.MAX_LINKS", 100)
     html = "".join(f"<a href=/{n}>x</a>" for n in range(5000))
     assert len(read_html(html, ADDRESS).links) == 100
 

@@ -5,11 +5,11 @@ import io
 import pytest
 from PIL import Image
 
-from plugins import images
 from plugins.base import PluginError
-from plugins.convert import to_document
-from plugins.images import clear, extract, placed
-from plugins.pages import Document
+from plugins.documents import images
+from plugins.documents.convert import to_document
+from plugins.documents.images import clear, extract, placed
+from plugins.documents.pages import Document
 from plugins.source import Source
 from tests.plugins import documents
 from tests.plugins.documents import docx, drawing, image, pdf, pptx, save, xlsx, zipped

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from plugins import archives, conversion, convert, pdf_pages, preview, tables
+from plugins import preview
 from plugins.base import PluginError
-from plugins.convert import SUPPORTED
+from plugins.documents import archives, conversion, convert, pdf_pages, tables
+from plugins.documents.convert import SUPPORTED
 from plugins.markitdown_hierarchical_ingest import MarkItDownHierarchicalIngest
 from plugins.markitdown_ingest import MarkItDownIngest, preview_path
 from plugins.markitdown_plus_ingest import MarkItDownPlusIngest

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from plugins import describe_images
 from plugins.base import PluginError
+from plugins.documents import describe_images
 from plugins.markitdown_plus_ingest import MarkItDownPlusIngest
 from plugins.parameters import validate
 from plugins.registry import describe

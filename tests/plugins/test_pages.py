@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plugins import pdf_pages
-from plugins.convert import to_document, to_markdown
-from plugins.pages import PICTURE, Document, plain, tidy, without_data
+from plugins.documents import pdf_pages
+from plugins.documents.convert import to_document, to_markdown
+from plugins.documents.pages import PICTURE, Document, plain, tidy, without_data
 from plugins.source import Source
 from tests.plugins import documents
 from tests.plugins.documents import PAGE_END, SHOWN_END, docx, drawing, pdf, pptx
@@ -121,7 +121,7 @@ def test_other_kinds_have_no_pages(extension):
 
 
 def test_a_slide_that_cannot_be_read_does_not_take_the_others_along(monkeypatch):
-    from plugins import slides
+    from plugins.documents import slides
 
     read, warned = slides._slide, []
     monkeypatch.setattr(slides, "_slide", lambda slide: 1 / 0 if "Birch" in slide.shapes.title.text else read(slide))
@@ -232,7 +232,7 @@ def test_odd_text_takes_no_time(work, text):
 
 
 def test_plain_text_is_no_structure():
-    from plugins.passages import headings_of
+    from plugins.documents.passages import headings_of
 
     text = "# One\n   ## $44.98\n\t#\nTitle\n---\nTopic\n=== \n```py\n~~~\n#tag # - a\n- item\n| --- | --- |"
     made = plain(text)
@@ -245,7 +245,7 @@ def test_plain_text_is_no_structure():
 
 @pytest.mark.parametrize("fast", [False, True])
 def test_text_of_a_pdf_makes_no_headings(monkeypatch, fast):
-    from plugins.passages import headings_of
+    from plugins.documents.passages import headings_of
 
     monkeypatch.setattr(pdf_pages, "PAGES_WITH_TABLES", 0 if fast else 60)
     document = convert("pdf", pdf(["# Rewards Applied\nTotal\n-----\n## $44.98\n```", "Due\n==="]))

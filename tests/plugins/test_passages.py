@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plugins import passages
-from plugins.pages import Document
-from plugins.passages import Passage, headings_of, page_passages, section_passages
+from plugins.documents import passages
+from plugins.documents.pages import Document
+from plugins.documents.passages import Passage, headings_of, page_passages, section_passages
 
 words = st.sampled_from(["river", "stone", "Año", "日本語", "`code`", "- item", "| a | b |", "1. one", "x_y", "---"])
 fences = st.sampled_from(["```\n# no heading\n```", "~~~py\n## nor this\n~~~"])

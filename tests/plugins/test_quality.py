@@ -5,9 +5,9 @@ import time
 import pytest
 
 from plugins.base import PluginError
+from plugins.documents.pages import Document
 from plugins.host_client import Done, Stats, Warned
 from plugins.markitdown_ingest import MarkItDownIngest
-from plugins.pages import Document
 from plugins.quality import TextGate, judge_pages, number_ranges, own_texts, says_something
 from tests.plugins.documents import image, pdf, save
 

@@ -9,7 +9,7 @@ from pptx.opc.package import Part
 from pptx.opc.packuri import PackURI
 
 from plugins.chunking import markdown_blocks
-from plugins.convert import to_document
+from plugins.documents.convert import to_document
 from plugins.source import Source
 from tests.plugins.documents import pptx
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plugins.base import PluginError
-from plugins.subtitles import (
+from plugins.videos.subtitles import (
     MAX_CHARACTERS,
     Cue,
     is_subtitles,

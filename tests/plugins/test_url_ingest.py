@@ -8,13 +8,13 @@ import pytest
 
 from plugins.base import PluginError
 from plugins.catalogue import build_catalogue
-from plugins.crawl_tally import LISTED
 from plugins.host_client import Done, HostProcess, HostSettings, Progress, RunRequest, Warned
 from plugins.net import Limits
 from plugins.parameters import validate
 from plugins.spool import read_spool
 from plugins.url_ingest import WARNINGS_EACH, UrlIngest
-from plugins.web_pages import html_of
+from plugins.web.crawl_tally import LISTED
+from plugins.web.web_pages import html_of
 from tests.plugins import documents
 from tests.support.site import Site, fill_handbook
 
@@ -410,7 +410,7 @@ def test_what_was_left_out_is_told(site, ingest):
 
 
 def test_a_page_too_large_and_one_that_drips_are_failures_of_their_own(site, ingest, monkeypatch):
-    monkeypatch.setattr("plugins.web_pages.MAX_HTML", 10_000)
+    monkeypatch.setattr("plugins.web.web_pages.MAX_HTML", 10_000)
     monkeypatch.setattr("plugins.url_ingest.LIMITS", Limits(seconds=0.5))
     site.article("/", f"Start. {TEXT}", "/large", "/dripping")
     site.page("/large", f"<p>{TEXT}</p>" * 1000)

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from plugins.convert import to_document
+from plugins.documents.convert import to_document
 from plugins.source import Source
 from tests.plugins.documents import PAGE_END, SHOWN_END, docx, raw
 

@@ -3,7 +3,7 @@
 import pytest
 
 from plugins.base import PluginError
-from plugins.video_addresses import video_id_of, wanted
+from plugins.videos.video_addresses import video_id_of, wanted
 
 ID = "dQw4w9WgXcQ"
 OTHER = "_-aB3_-xY0k"

@@ -16,7 +16,7 @@ from plugins.host_errors import describe_error
 from plugins.kept import Kept, key_of
 from plugins.net import Guard
 from plugins.parameters import validate
-from plugins.youtube import YouTube as Reader
+from plugins.videos.youtube import YouTube as Reader
 from plugins.youtube_transcript_ingest import MAX_FILE, MAX_VIDEOS, YouTubeTranscriptIngest
 from tests.support.youtube import (
     AGE,

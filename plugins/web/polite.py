@@ -6,11 +6,11 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from plugins.addresses import host_of
 from plugins.base import PluginError
 from plugins.net import Fetched, Fetcher, FetchError
-from plugins.robots import Robots
-from plugins.web_pages import is_unreadable
+from plugins.web.addresses import host_of
+from plugins.web.robots import Robots
+from plugins.web.web_pages import is_unreadable
 
 TRIES = 3
 PAUSE = 5.0  # seconds after a 429 that names none; more with each try

@@ -7,7 +7,7 @@ from typing import Any
 from bs4.element import PreformattedString, Tag
 from markdownify import ATX, MarkdownConverter
 
-from plugins.addresses import resolved
+from plugins.web.addresses import resolved
 
 MOST_INDENTED = 1_000_000  # characters; a long text in many nested quotes or lists would grow with each
 HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})

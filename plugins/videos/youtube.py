@@ -35,7 +35,7 @@ from youtube_transcript_api import (
 from plugins.base import PluginError
 from plugins.guarded_requests import BodyTooLarge, GuardedSession, Limits, Proxy
 from plugins.net import Guard, NameNotFound
-from plugins.subtitles import Cue, without_noises
+from plugins.videos.subtitles import Cue, without_noises
 
 # -- Languages --------------------------------------------------------------------------------------
 

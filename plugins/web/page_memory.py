@@ -4,9 +4,9 @@ import hashlib
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from plugins.html_markdown import WebPage
 from plugins.kept import Kept, key_of
 from plugins.net import Fetched
+from plugins.web.html_markdown import WebPage
 
 EXTRACTION = 1  # raised whenever the same bytes would be read differently
 

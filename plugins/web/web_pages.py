@@ -11,14 +11,14 @@ from urllib.parse import unquote, urlsplit
 import httpx
 from w3lib.encoding import html_body_declared_encoding, http_content_type_encoding, to_unicode
 
-from plugins.addresses import extension_of
 from plugins.base import PluginError
-from plugins.convert import MAX_HTML, to_markdown
-from plugins.html_markdown import WebPage, read_html
+from plugins.documents.convert import MAX_HTML, to_markdown
 from plugins.net import Fetched
-from plugins.robots import orders
 from plugins.source import Source
 from plugins.text import detect_encoding
+from plugins.web.addresses import extension_of
+from plugins.web.html_markdown import WebPage, read_html
+from plugins.web.robots import orders
 
 _OFFICE = "application/vnd.openxmlformats-officedocument."
 _KINDS = {
@@ -69,7 +69,7 @@ def read_answer(answer: Fetched, *, heed_robots: bool = True, tell: Callable[[st
 
     :param heed_robots: do as the page tells robots
     :param tell: hears how the conversion of a long file goes on
-    :raises PluginError: ``unsupported``, ``not_text``, ``too_large`` and what ``plugins.convert`` raises
+    :raises PluginError: ``unsupported``, ``not_text``, ``too_large`` and what ``plugins.documents.convert`` raises
     """
     kind = _kind_of(answer)
     if not kind:

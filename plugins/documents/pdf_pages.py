@@ -3,8 +3,8 @@
 import io
 from typing import Any
 
-from plugins.archives import corrupt, encrypted
-from plugins.pages import Document, plain
+from plugins.documents.archives import corrupt, encrypted
+from plugins.documents.pages import Document, plain
 from plugins.quality import own_texts, says_something
 from plugins.source import Source
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from bs4 import BeautifulSoup
 from bs4.element import NavigableString, PreformattedString, Tag
 
-from plugins.html_writer import HEADINGS, attribute, write_markdown
+from plugins.web.html_writer import HEADINGS, attribute, write_markdown
 
 ENOUGH = 30  # characters; fewer are hardly what a page is about
 _LETTERS = re.compile(r"\w")

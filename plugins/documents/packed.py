@@ -12,12 +12,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from plugins import archives
-from plugins.archives import ZIP_MAGIC, open_zip, read_member
 from plugins.base import PluginError
 from plugins.bot_walls import bot_wall
+from plugins.documents import archives
+from plugins.documents.archives import ZIP_MAGIC, open_zip, read_member
+from plugins.documents.pages import Document
 from plugins.normalise import counted
-from plugins.pages import Document
 from plugins.quality import judge_pages
 from plugins.source import Source
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from plugins.base import ParameterSpecs, PluginError
 from plugins.chunking import MAX_CHUNK_SIZE, Heading, Piece, SplitOptions, markdown_blocks, split
+from plugins.documents.passages import Passage
 from plugins.kept import key_of
 from plugins.parameters import overlap_sentence
-from plugins.passages import Passage
 
 STRATEGY = "hierarchical_parent_child"
 PREAMBLE, WHOLE, OUTLINE = "Preamble", "Document", "Outline"

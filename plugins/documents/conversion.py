@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from plugins.base import Chunk, IngestPlugin
-from plugins.convert import STREAMED, no_text, text_stream, to_document
+from plugins.documents.convert import STREAMED, no_text, text_stream, to_document
+from plugins.documents.pages import Document
 from plugins.kept import Kept, conversion_key
 from plugins.normalise import counted
-from plugins.pages import Document
 from plugins.quality import judge_pages
 from plugins.report import Figures, Pace
 from plugins.source import Source

@@ -19,11 +19,11 @@ from typing import Any, BinaryIO
 
 from lxml import etree  # type: ignore[import-untyped]
 
-from plugins.archives import open_zip, read_member
-from plugins.pages import Document, picture, tidy, without_data
+from plugins.documents.archives import open_zip, read_member
+from plugins.documents.pages import Document, picture, tidy, without_data
+from plugins.documents.word_margins import margins, open_boxes, parsed, unreadable, visible
 from plugins.quality import pages_of_pictures
 from plugins.source import Source
-from plugins.word_margins import margins, open_boxes, parsed, unreadable, visible
 
 ONE_PAGE = 3000  # characters that surely fit on one page, so a text without any mark is page 1
 MOST_ON_PAGE = 3 * ONE_PAGE  # what a page of small print holds

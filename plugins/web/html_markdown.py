@@ -1,7 +1,7 @@
 """A web page as Markdown, with what it says about itself and where it leads.
 
-The text of its main part comes without the navigation around it (``plugins.html_main``), with headings, links, tables
-and code (``plugins.html_writer``).
+The text of its main part comes without the navigation around it (``plugins.web.html_main``), with headings, links,
+tables and code (``plugins.web.html_writer``).
 """
 
 import re
@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from bs4 import BeautifulSoup, XMLParsedAsHTMLWarning
 from bs4.element import Tag
 
-from plugins.addresses import resolved
-from plugins.html_main import INVISIBLE, depth_of, drop_invisible, main_text, tags_of
 from plugins.html_text import plain_text
-from plugins.html_writer import attribute
-from plugins.robots import orders
+from plugins.web.addresses import resolved
+from plugins.web.html_main import INVISIBLE, depth_of, drop_invisible, main_text, tags_of
+from plugins.web.html_writer import attribute
+from plugins.web.robots import orders
 
 MAX_TAGS = 100_000  # a tree takes about 1.5 KB each; pages of more are read as plain text
 MAX_DEPTH = 150  # the converter calls itself for each level

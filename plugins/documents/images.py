@@ -16,10 +16,10 @@ from pathlib import Path, PurePosixPath
 from posixpath import join, normpath
 from typing import Any
 
-from plugins.archives import open_zip, read_member
 from plugins.base import PluginError
-from plugins.pages import PICTURES, Document, clean_alt, mention
-from plugins.pdf_pages import open_pdf
+from plugins.documents.archives import open_zip, read_member
+from plugins.documents.pages import PICTURES, Document, clean_alt, mention
+from plugins.documents.pdf_pages import open_pdf
 from plugins.source import Source
 
 LEAST_BYTES = 1000

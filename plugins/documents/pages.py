@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import Any
 
 # The destination of a picture until it is known how it is mentioned: the hash of its bytes between two characters of
-# the private use area. See ``plugins.images``.
+# the private use area. See ``plugins.documents.images``.
 PICTURE = "\ue000"
 PICTURES = re.compile(rf"!\[([^\[\]\n]*)\]\({PICTURE}([0-9a-f]{{16}}){PICTURE}\)")
 

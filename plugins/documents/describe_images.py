@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 
 from plugins.base import PluginError
-from plugins.images import Picture
+from plugins.documents.images import Picture
 from plugins.kept import Kept, key_of
 from plugins.net import USER_AGENT, Guard, GuardedTransport, guard_of_environment
 

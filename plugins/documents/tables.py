@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice, zip_longest
 from typing import Any, BinaryIO
 
-from plugins.archives import open_zip
 from plugins.base import PluginError
+from plugins.documents.archives import open_zip
 from plugins.normalise import counted
 
 _SNIFFED = 16_384

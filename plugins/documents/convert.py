@@ -10,17 +10,17 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
-from plugins.archives import OLE_MAGIC, ZIP_MAGIC, corrupt, count_parts, encrypted, open_zip
 from plugins.base import PluginError
+from plugins.documents.archives import OLE_MAGIC, ZIP_MAGIC, corrupt, count_parts, encrypted, open_zip
+from plugins.documents.packed import archive_markdown
+from plugins.documents.pages import Document, plain, tidy, without_data
+from plugins.documents.pdf_pages import pdf_document
+from plugins.documents.slides import slides_document
+from plugins.documents.tables import csv_markdown, workbook_markdown
+from plugins.documents.word_pages import word_document
 from plugins.normalise import counted
-from plugins.packed import archive_markdown
-from plugins.pages import Document, plain, tidy, without_data
-from plugins.pdf_pages import pdf_document
-from plugins.slides import slides_document
 from plugins.source import Source
-from plugins.tables import csv_markdown, workbook_markdown
 from plugins.text import decode, read_stream
-from plugins.word_pages import word_document
 
 if TYPE_CHECKING:
     from markitdown import DocumentConverter

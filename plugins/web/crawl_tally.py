@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from plugins.base import PluginError
-from plugins.crawl import Crawl, Duplicate, Elsewhere, Failed, Outcome, Read
+from plugins.web.crawl import Crawl, Duplicate, Elsewhere, Failed, Outcome, Read
 
 LISTED = 50  # failures and duplicates, so that the statistics stay small
 SHORT = 300  # characters of an address or a sentence in them

@@ -4,8 +4,8 @@ from typing import Any
 
 from plugins.base import ParameterSpecs
 from plugins.chunking import split_parameters
-from plugins.describe_images import DEFAULT_MODEL
-from plugins.passages import LONGEST
+from plugins.documents.describe_images import DEFAULT_MODEL
+from plugins.documents.passages import LONGEST
 
 PAGED = ("pdf", "docx", "pptx")
 _PRIVACY = (

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from plugins.addresses import Scope, host_of, key_of_page
-from plugins.html_markdown import WebPage
+from plugins.web.addresses import Scope, host_of, key_of_page
+from plugins.web.html_markdown import WebPage
 
 
 @dataclass(frozen=True, slots=True)

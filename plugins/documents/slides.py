@@ -11,11 +11,11 @@ from typing import Any
 
 from lxml import etree  # type: ignore[import-untyped]
 
-from plugins.archives import corrupt
-from plugins.pages import Document, picture, plain
+from plugins.documents.archives import corrupt
+from plugins.documents.pages import Document, picture, plain
+from plugins.documents.tables import cell_text, table_lines
 from plugins.quality import pages_of_pictures
 from plugins.source import Source
-from plugins.tables import cell_text, table_lines
 
 _DRAWN = "http://schemas.openxmlformats.org/drawingml/2006/"
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"

@@ -10,7 +10,7 @@ from itertools import groupby, islice
 from typing import Any
 
 from plugins.chunking import TITLE_CHARACTERS, Heading, Piece, SplitOptions, markdown_blocks, split
-from plugins.pages import Document
+from plugins.documents.pages import Document
 
 # About 2,000 tokens: models read 512 to 8,000 of them, and drop the rest without a word.
 LONGEST = 8000

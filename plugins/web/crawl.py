@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
-from plugins.addresses import Rules, Scope, cleaned, extension_of, named_address, resolved, shown
 from plugins.base import PluginError
 from plugins.bot_walls import bot_wall
-from plugins.frontier import Frontier, PagesRead, Target
-from plugins.html_markdown import WebPage
 from plugins.kept import Kept
 from plugins.net import AddressBlocked, Fetched, Fetcher
-from plugins.page_memory import PageMemories, PageMemory
-from plugins.polite import PoliteFetcher
-from plugins.robots import forbidden
-from plugins.web_pages import UNREADABLE, is_unreadable, read_answer, unsupported
+from plugins.web.addresses import Rules, Scope, cleaned, extension_of, named_address, resolved, shown
+from plugins.web.frontier import Frontier, PagesRead, Target
+from plugins.web.html_markdown import WebPage
+from plugins.web.page_memory import PageMemories, PageMemory
+from plugins.web.polite import PoliteFetcher
+from plugins.web.robots import forbidden
+from plugins.web.web_pages import UNREADABLE, is_unreadable, read_answer, unsupported
 
 MAX_REDIRECTS = 10
 LOADING = 50  # characters; on a page that scripts build, fewer are a sign that says so

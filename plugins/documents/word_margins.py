@@ -7,9 +7,9 @@ from typing import Any
 
 from lxml import etree  # type: ignore[import-untyped]
 
-from plugins.archives import read_member
+from plugins.documents.archives import read_member
+from plugins.documents.pages import plain
 from plugins.normalise import counted
-from plugins.pages import plain
 
 _WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _COMPATIBLE = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"

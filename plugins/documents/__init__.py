@@ -1,0 +1,1 @@
+"""What reads documents: conversion to Markdown, pages and sections, pictures, archives."""

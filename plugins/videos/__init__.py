@@ -1,0 +1,1 @@
+"""What reads videos: their addresses, captions and subtitle files."""
