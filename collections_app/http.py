@@ -204,5 +204,5 @@ class CorsMiddleware:
         else:
             response = self.get_response(request)
         response["Access-Control-Allow-Origin"] = "*"
-        response["Access-Control-Expose-Headers"] = "Idempotent-Replayed, Retry-After"
+        response["Access-Control-Expose-Headers"] = "ETag, Idempotent-Replayed, Retry-After"
         return response

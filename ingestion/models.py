@@ -21,6 +21,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Greatest, Now
 
 from collections_app.models import Collection
+from ingestion.fingerprint import fingerprint
 
 
 class FileStatus(models.TextChoices):
@@ -93,8 +94,17 @@ class JobQuerySet(models.QuerySet["FileRegistry"]):
         """Processing, but nobody has prolonged the lease in time."""
         return self.processing().filter(lease_until__lt=Now())
 
+    def of_live_collections(self) -> Self:
+        """Those of a deleted collection are gone for every reader; their rows are reaped afterwards."""
+        return self.filter(collection__deleted_at__isnull=True)
+
     def in_queue_order(self) -> Self:
         return self.order_by("-priority", "id")
+
+
+def changed() -> dict[str, Any]:
+    """What every change that a reader can see writes too."""
+    return {"updated_at": Now(), "version": F("version") + 1}
 
 
 class FileRegistry(models.Model):
@@ -119,6 +129,7 @@ class FileRegistry(models.Model):
     kind = models.CharField(
         max_length=20, choices=JobKind, default=JobKind.INGESTION, db_default=JobKind.INGESTION.value
     )
+    version = models.BigIntegerField(default=0, db_default=0)  # grows with each change that a reader can see
     storage_key = models.CharField(max_length=32, null=True, blank=True)  # noqa: DJ001  (unique where set)
     content_hash = models.CharField(max_length=64, blank=True, default="", db_default="")  # SHA-256 of the bytes
     source_hash = models.CharField(max_length=64, blank=True, default="", db_default="")  # see ingestion.duplicates
@@ -135,6 +146,7 @@ class FileRegistry(models.Model):
     error_message = models.TextField(null=True, blank=True)  # noqa: DJ001  (null on the wire)
     error_details = models.JSONField(null=True, blank=True)
     error_code = models.CharField(max_length=50, blank=True, default="", db_default="")
+    error_fingerprint = models.CharField(max_length=12, blank=True, default="", db_default="")  # of error_message
     processing_stats = models.JSONField(null=True, blank=True)
     priority = models.SmallIntegerField(default=0, db_default=0)  # higher first
     attempt = models.PositiveIntegerField(default=0, db_default=0)  # runs begun
@@ -184,6 +196,15 @@ class FileRegistry(models.Model):
             # Other orders of that page. These columns never change; updated_at does with every report, so it has none.
             models.Index(fields=["collection", "original_filename", "id"], name="job_by_name"),
             models.Index(fields=["collection", "file_size", "id"], name="job_by_size"),
+            # Jobs of all collections, newest first, of one owner. None by status: SQLite would take such an index for
+            # the queue too, and read all that is pending. See filters.of_statuses.
+            models.Index(fields=["owner", "id"], name="job_by_owner"),
+            # Groups of failures are counted from this index alone.
+            models.Index(
+                fields=["error_code", "error_fingerprint", "processing_completed_at", "id"],
+                condition=Q(status=FileStatus.FAILED),
+                name="job_failure_groups",
+            ),
             # What is there already of the same source. No condition: SQLite would not see that a query meets it.
             models.Index(fields=["collection", "source_hash", "id"], name="job_by_source"),
             # The queue: what to claim next. Small, since few jobs are pending.
@@ -228,8 +249,10 @@ class FileRegistry(models.Model):
         """Move this row to *to* if it still matches *allowed*, and write it in the diary. The only place that does."""
         if to != FileStatus.PROCESSING:
             changes |= {"lease_until": None, "worker": None}
+        if "error_message" in changes:
+            changes["error_fingerprint"] = fingerprint(changes["error_message"] or "")
         with transaction.atomic():
-            moved = FileRegistry.objects.filter(allowed, pk=self.pk).update(status=to, updated_at=Now(), **changes)
+            moved = FileRegistry.objects.filter(allowed, pk=self.pk).update(status=to, **changed(), **changes)
             if moved:
                 JobEvent.write(self, entry, message, data, attempt=changes.get("attempt"))
         return bool(moved)
@@ -300,7 +323,7 @@ class FileRegistry(models.Model):
                 progress_message=message[:MESSAGE_LENGTH],
                 progress_unit=unit,
                 progress_overall=Greatest(F("progress_overall"), max(0.0, min(overall, 99.9))),
-                updated_at=Now(),
+                **changed(),
                 **changes,
             )
         )
@@ -308,7 +331,7 @@ class FileRegistry(models.Model):
     def keep_stats(self, run_id: uuid.UUID, stats: Mapping[str, Any]) -> bool:
         """Store what a run has counted so far."""
         held = FileRegistry.objects.filter(self._held_by(run_id), pk=self.pk)
-        return bool(held.update(processing_stats=dict(stats)))
+        return bool(held.update(processing_stats=dict(stats), **changed()))
 
     def complete(self, run_id: uuid.UUID, chunks: int, message: str, stats: Mapping[str, Any] | None = None) -> bool:
         """processing → completed. The caller publishes the run in the same transaction."""
@@ -448,7 +471,7 @@ class FileRegistry(models.Model):
         retired = list(jobs.only("pk", "original_filename", "owner", "attempt", "storage_key"))
         if retired:
             gone = {"lease_until": None, "worker": None, "not_before": None, "progress_message": "Deleted"}
-            jobs.update(status=FileStatus.DELETED, updated_at=Now(), **gone)
+            jobs.update(status=FileStatus.DELETED, **changed(), **gone)
             message, numbers = f"Deleted by its replacement, job {successor.pk}", [old.pk for old in retired]
             JobEvent.objects.bulk_create([JobEvent.of(old, EventKind.DELETED, message) for old in retired])
             place = f"job {numbers[0]}" if len(numbers) == 1 else f"{len(numbers)} jobs"

@@ -25,7 +25,7 @@ from collections_app.embeddings.base import Abandoned, Embedder, VendorError
 from collections_app.models import Collection, Document
 from ingestion import duplicates, hosts, queue, storage
 from ingestion.errors import Scrubber
-from ingestion.models import EventKind, FileRegistry, JobEvent, ProgressUnit
+from ingestion.models import EventKind, FileRegistry, JobEvent, ProgressUnit, changed
 from ingestion.services import source_key
 from ingestion.watch import TAKEN_AWAY, Stopped, Watch
 from plugins.base import Chunk, PluginError
@@ -368,7 +368,7 @@ def wake_waiting(collection: Collection) -> None:
         "collection_id", "collection__embedding_vendor", "collection__embedding_endpoint"
     ).distinct()
     waiting = waiting_for.filter(collection__in=[pk for pk, *end in endpoints if breaker.key_for(*end) == vendor])
-    if waiting.update(not_before=None):
+    if waiting.update(not_before=None, **changed()):
         queue.ring()
 
 

@@ -4,15 +4,17 @@ Building and compiling a queryset over a job's columns takes 630 µs, running it
 each query is compiled once, with numbers that stand for its parameters, and then only these change.
 """
 
+import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 from django.db.models import QuerySet, Subquery
 
 from collections_app.models import Collection
-from ingestion.filters import JobFilter, in_order
+from ingestion.filters import JobFilter, Order, in_order
 from ingestion.models import FileRegistry, FileStatus, JobCount, JobQuerySet
 from ingestion.wire import JobRow, job_object
 
@@ -65,11 +67,17 @@ def row(collection_id: int, job_id: int) -> JobRow | None:
 
 def job(collection_id: int, job_id: int) -> dict[str, Any] | None:
     """The job as it is answered; None when the live collection has no such job."""
+    found = tagged_job(collection_id, job_id)
+    return found[0] if found else None
+
+
+def tagged_job(collection_id: int, job_id: int) -> tuple[dict[str, Any], str] | None:
+    """The job as it is answered, and its ETag; None when the live collection has no such job."""
     found = row(collection_id, job_id)
     if found is None:
         return None
     position = _position(found.priority, found.id) if found.status == FileStatus.PENDING else None
-    return job_object(found, position)
+    return job_object(found, position), etag(found.id, found.version, found.collection__name, position)
 
 
 def _position(priority: int, job_id: int) -> int | None:
@@ -81,6 +89,29 @@ def _position(priority: int, job_id: int) -> int | None:
         cursor.execute(sql, [priority, priority, job_id])
         count: int = cursor.fetchone()[0]
     return count + 1 if count < LOOKAHEAD else None
+
+
+# -- What has changed ---------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1)
+def _state() -> Prepared:
+    return Prepared(_jobs().filter(pk=JOB).values_list("version", "status", "priority", "collection__name"))
+
+
+def tag(collection_id: int, job_id: int) -> str | None:
+    """The ETag of the job as it is now, without reading the job; None when there is no such job."""
+    found = _state().rows(collection=collection_id, job=job_id)
+    if not found:
+        return None
+    version, status, priority, name = found[0]
+    return etag(job_id, version, name, _position(priority, job_id) if status == FileStatus.PENDING else None)
+
+
+def etag(job_id: int, version: int, collection_name: str, position: int | None) -> str:
+    """Weak: it changes with all that matters to a reader of the job, also what does not stand in its row."""
+    beside = zlib.crc32(f"{settings.VERSION} {position} {collection_name}".encode("utf-8", "replace"))
+    return f'W/"{job_id}-{version}-{beside:x}"'
 
 
 # -- Pages of jobs ----------------------------------------------------------------------------------
@@ -115,6 +146,29 @@ def jobs_page(
     )  # fmt: skip
     places = queue_positions([row for row in page if row.status == FileStatus.PENDING])
     return [job_object(row, places.get(row.id)) for row in page]
+
+
+@dataclass(frozen=True)
+class Page:
+    """Jobs as they are answered. *next_cursor* is None on the last page."""
+
+    items: list[dict[str, Any]]
+    next_cursor: str | None
+
+
+def jobs_after(jobs: JobQuerySet, order: Order, cursor: str, limit: int) -> Page:
+    """The first *limit* of *jobs* behind *cursor*, or from the start where that is empty.
+
+    :raises InvalidCursor:
+    """
+    found = list(order.page(jobs, cursor).values_list("sort_key", *JobRow._fields)[: limit + 1])
+    page = [JobRow._make(row) for _, *row in found[:limit]]
+    places = queue_positions([row for row in page if row.status == FileStatus.PENDING])
+    more = len(found) > limit
+    return Page(
+        [job_object(row, places.get(row.id)) for row in page],
+        order.cursor(found[limit - 1][0], page[-1].id) if more else None,
+    )
 
 
 def queue_positions(pending: list[JobRow]) -> dict[int, int]:

@@ -5,9 +5,12 @@ from typing import Any
 from rest_framework import serializers
 
 from collections_app import catalogue
-from collections_app.fields import ChoiceField, FlagField, IntegerField, ObjectField, TextField
+from collections_app.fields import ChoiceField, FlagField, IntegerField, NumberField, ObjectField, TextField
 from ingestion.duplicates import OnDuplicate
-from ingestion.filters import SORTS
+from ingestion.filters import ORDERINGS, SORTS
+from ingestion.waiting import LONGEST
+
+MOST_AT_ONCE = 1000  # jobs of one bulk request, so that it is answered within a client's patience
 
 ON_DUPLICATE_HELP = (
     "What to do when the collection has this source already: take it again (allow), answer with the job that it has "
@@ -28,6 +31,69 @@ class JobsWantedSerializer(serializers.Serializer[Any]):
     offset = IntegerField(min_value=0, max_value=2**62, default=0)
     sort_by = ChoiceField(SORTS, default="created_at")
     sort_order = ChoiceField(("asc", "desc"), default="desc")
+
+
+class JobWantedSerializer(serializers.Serializer[Any]):
+    """The query of one job."""
+
+    wait = NumberField(
+        min_value=0, max_value=LONGEST, default=0.0, help_text="Seconds to wait for a change before answering"
+    )
+
+
+class AllJobsWantedSerializer(serializers.Serializer[Any]):
+    """The query of the list of all jobs, beside its filters."""
+
+    limit = IntegerField(min_value=1, max_value=200, default=50)
+    ordering = ChoiceField(
+        [f"{sign}{key}" for key in ORDERINGS for sign in ("-", "")],
+        default="-id",
+        help_text="What to sort by; with - in front, the largest first",
+    )
+    cursor = TextField(default="", help_text="next_cursor of the page before")
+    count = FlagField(default=False, help_text="Also count all jobs that meet the filters")
+
+
+class ManyJobsSerializer(serializers.Serializer[Any]):
+    """Which jobs: ``ids``, or ``filter``, whose names and values are those of the list of all jobs."""
+
+    ids = serializers.ListField(
+        child=IntegerField(min_value=0, max_value=2**63 - 1),
+        max_length=MOST_AT_ONCE,
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="Ids of jobs",
+    )
+    filter = ObjectField(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text='Filters as of GET /ingestion-jobs, such as {"code": "vendor_timeout"}; {} means all',
+    )
+    limit = IntegerField(min_value=1, max_value=MOST_AT_ONCE, default=MOST_AT_ONCE, initial=MOST_AT_ONCE)
+    after = IntegerField(
+        min_value=0,
+        max_value=2**63 - 1,
+        default=0,
+        initial=0,
+        help_text="Go on behind this job: after of the last answer",
+    )
+    dry_run = FlagField(default=False, help_text="Only say what would be done")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if (attrs["ids"] is None) == (attrs["filter"] is None):
+            raise serializers.ValidationError("Send either ids or filter.")
+        return attrs
+
+
+class RetryManySerializer(ManyJobsSerializer):
+    override_params = ObjectField(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="Plugin parameters to change; jobs whose plugin does not take them are refused",
+    )
 
 
 class FilesWantedSerializer(serializers.Serializer[Any]):

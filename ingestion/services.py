@@ -7,6 +7,7 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -18,7 +19,7 @@ from collections_app import services as collections
 from collections_app.models import Collection
 from ingestion import duplicates, queue, storage
 from ingestion.duplicates import DuplicateFound, OnDuplicate
-from ingestion.models import EventKind, FileRegistry, FileStatus, JobEvent
+from ingestion.models import LIVE, EventKind, FileRegistry, FileStatus, JobEvent
 from plugins import parameters
 from plugins.catalogue import PluginInfo, is_enabled
 from plugins.parameters import addresses_in
@@ -45,6 +46,9 @@ class InvalidParameters(Exception):
     def __init__(self, errors: list[parameters.ParameterError]) -> None:
         super().__init__("; ".join(f"{error.name}: {error.message}" for error in errors))
         self.errors = errors
+
+
+NOT_LIVE = "Only pending or processing jobs can be cancelled; this one is {}."
 
 
 class WrongState(Exception):
@@ -161,24 +165,32 @@ def retry(job: FileRegistry, overrides: Mapping[str, Any] | None = None, by: str
     :raises WrongState: unless it is failed
     :raises UnknownPlugin, InvalidParameters:
     """
-    if job.collection.deleted_at is not None:
-        raise WrongState("The collection of this job was deleted.")
-    if job.status != FileStatus.FAILED:
-        raise WrongState(f"Only failed jobs can be retried; this one is {job.status}.")
-    params: dict[str, Any] | None = None
-    source: dict[str, Any] = {}
-    if overrides:
-        info = plugin(job.plugin_name)
-        params = check_parameters(info, {**job.plugin_params, **overrides})
-        source = other_source(
-            job, duplicates.source_hash(info, params, job.content_hash, job.original_filename), params
-        )
+    params, source = retried_with(job, overrides)
     with transaction.atomic():
         if not job.retry(params, by, source):
             raise WrongState(f"Only failed jobs can be retried; this one is {status_now(job)}.")
         queue.ring_on_commit()
         job.refresh_from_db()
     return job
+
+
+def retried_with(
+    job: FileRegistry, overrides: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    """What a retry would change: the parameters (None: nothing), and fields of the source where they name another.
+
+    :raises WrongState, UnknownPlugin, InvalidParameters: it would be refused
+    """
+    if job.collection.deleted_at is not None:
+        raise WrongState("The collection of this job was deleted.")
+    if job.status != FileStatus.FAILED:
+        raise WrongState(f"Only failed jobs can be retried; this one is {job.status}.")
+    if not overrides:
+        return None, {}
+    info = plugin(job.plugin_name)
+    params = check_parameters(info, {**job.plugin_params, **overrides})
+    source_hash = duplicates.source_hash(info, params, job.content_hash, job.original_filename)
+    return params, other_source(job, source_hash, params)
 
 
 def other_source(job: FileRegistry, source_hash: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -199,13 +211,19 @@ def cancel(job: FileRegistry, by: str = "") -> FileRegistry:
     """
     with transaction.atomic():
         if not job.cancel(by):
-            raise WrongState(f"Only pending or processing jobs can be cancelled; this one is {status_now(job)}.")
+            raise WrongState(NOT_LIVE.format(status_now(job)))
         collections.withdraw_file(job.pk)
         job.refresh_from_db()
-    if job.storage_key:
-        storage.clear_work(job.storage_key)
-        storage.clear_kept(job.storage_key)
+        if key := job.storage_key:
+            transaction.on_commit(partial(storage.clear_work, key), robust=True)
+            transaction.on_commit(partial(storage.clear_kept, key), robust=True)
     return job
+
+
+def cancellable(job: FileRegistry) -> None:
+    """:raises WrongState: a cancel would be refused"""
+    if job.status not in LIVE:
+        raise WrongState(NOT_LIVE.format(job.status))
 
 
 def delete(job: FileRegistry, *, hard: bool = True, by: str = "") -> Deletion:
@@ -219,7 +237,9 @@ def delete(job: FileRegistry, *, hard: bool = True, by: str = "") -> Deletion:
         rows = FileRegistry.objects.filter(pk=job.pk)
         if not (rows.delete()[0] if hard else rows.exists()):
             raise JobGone(job)
-    files = storage.remove(job.storage_key) if job.storage_key else []
+        files = storage.visible(job.storage_key) if job.storage_key else []
+        if job.storage_key:
+            transaction.on_commit(partial(storage.remove, job.storage_key), robust=True)
     return Deletion(chunks, files)
 
 

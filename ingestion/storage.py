@@ -215,14 +215,17 @@ def is_no_space(error: OSError) -> bool:
     return error.errno in {errno.ENOSPC, errno.EDQUOT}
 
 
-def remove(key: str) -> list[str]:
-    """Delete the file's folder; returns the files that people could see in it, as paths inside the storage."""
+def visible(key: str) -> list[str]:
+    """The files that people could see in the file's folder, as paths inside the storage."""
     target = folder(key)
     # os.walk passes over what another request removes at the same time
     names = [target / name for _, _, files in islice(os.walk(target), 1) for name in files]
-    removed = sorted(str(path.relative_to(root())) for path in names)
-    shutil.rmtree(target, ignore_errors=True)
-    return removed
+    return sorted(str(path.relative_to(root())) for path in names)
+
+
+def remove(key: str) -> None:
+    """Delete the file's folder with all that is in it."""
+    shutil.rmtree(folder(key), ignore_errors=True)
 
 
 def sweep_incoming(older_than: float = 24 * 3600) -> int:

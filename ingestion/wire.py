@@ -53,6 +53,7 @@ class JobRow(NamedTuple):
     attempt: int
     not_before: datetime | None
     priority: int
+    version: int
 
 
 def job_object(row: JobRow, queue_position: int | None = None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from ingestion.api.collections import CollectionViewSet
 from ingestion.api.files import FileViewSet, stored_file
 from ingestion.api.intake import SourceViewSet, UploadViewSet
 from ingestion.api.jobs import JobViewSet
+from ingestion.api.many import AllJobsViewSet
 from ingestion.api.system import PublicView, SystemView, root
 
 handler400 = bad_request
@@ -80,6 +81,11 @@ urlpatterns = [
     path("health", PublicView.as_view({"get": "health"}, name="Health")),
     path("collections/", include(collection_addresses)),
     path("collections", collections, name="collections"),
+    path("ingestion-jobs", AllJobsViewSet.as_view({"get": "list"}, name="All jobs"), name="all-jobs"),
+    path("ingestion-jobs/retry", AllJobsViewSet.as_view({"post": "retry"}, name="Retry many"), name="retry-many"),
+    path("ingestion-jobs/cancel", AllJobsViewSet.as_view({"post": "cancel"}, name="Cancel many"), name="cancel-many"),
+    path("ingestion-jobs/<job_id>", AllJobsViewSet.as_view({"get": "retrieve"}, name="Job by number")),
+    path("ingestion/failures", AllJobsViewSet.as_view({"get": "failures"}, name="Failures"), name="failures"),
     path("", root),
     path("files/<file_id>/content", FileViewSet.as_view({"get": "content"}, name="Content of a file")),
     path("static/<owner>/<collection>/<name>", stored_file),

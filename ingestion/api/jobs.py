@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
+from django.http import HttpResponse
+from django.utils.http import parse_etags
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.pagination import LimitOffsetPagination
 from rest_framework.request import Request
@@ -15,7 +18,7 @@ from rest_framework.serializers import Serializer
 from collections_app.endpoint import checked
 from collections_app.http import actor
 from collections_app.serializers import moment
-from ingestion import reads, services
+from ingestion import reads, services, waiting
 from ingestion.api.base import (
     IngestionEndpoint,
     find_job,
@@ -25,8 +28,8 @@ from ingestion.api.base import (
     wanted_status,
 )
 from ingestion.filters import JobFilter
-from ingestion.models import FileRegistry, JobEvent
-from ingestion.serializers import EventsWantedSerializer, JobsWantedSerializer, RetrySerializer
+from ingestion.models import LIVE, FileRegistry, JobEvent
+from ingestion.serializers import EventsWantedSerializer, JobsWantedSerializer, JobWantedSerializer, RetrySerializer
 from ingestion.wire import MASK, is_secret_name
 
 
@@ -75,12 +78,24 @@ class JobViewSet(IngestionEndpoint):
             {"total": total, "items": items, "limit": limit, "offset": offset, "has_more": offset + len(items) < total}
         )
 
-    def retrieve(self, request: Request, collection_id: int, job_id: int) -> Response:
-        """One job: status, progress, error."""
-        job = reads.job(collection_id, job_id)
-        if job is None:
+    def retrieve(self, request: Request, collection_id: int, job_id: int) -> HttpResponse:
+        """One job: status, progress, error.
+
+        ``If-None-Match`` with the ETag of the last answer gets 304 while nothing has changed. With ``wait``, the answer
+        comes when something changes, or after that many seconds; a job that has ended is answered at once.
+        """
+        seconds = checked(JobWantedSerializer, request.query_params.dict(), "query")["wait"]
+        known = set(parse_etags(request.headers.get("If-None-Match", "")))
+        headers = {"Cache-Control": "private, no-cache"}
+        if seconds:
+            headers |= wait_for_change(collection_id, job_id, known, seconds)
+        if known and (tag := reads.tag(collection_id, job_id)) in known:
+            return HttpResponse(status=304, headers={**headers, "ETag": str(tag)})
+        found = reads.tagged_job(collection_id, job_id)
+        if found is None:
             raise no_job(collection_id, job_id)
-        return Response(job)
+        job, tag = found
+        return Response(job, headers={**headers, "ETag": tag})
 
     def retry(self, request: Request, collection_id: int, job_id: int) -> Response:
         """Queue a failed job again, if wished with other parameters; what is not sent stays as it was."""
@@ -141,6 +156,23 @@ class JobViewSet(IngestionEndpoint):
             return {}
         named = {"The job": "job", "Diary": "job-events", "Retry": "job-retry", "Cancel": "job-cancel"}
         return {title: reverse(name, kwargs=self.kwargs, request=self.request) for title, name in named.items()}
+
+
+def wait_for_change(collection_id: int, job_id: int, known: set[str], seconds: float) -> dict[str, str]:
+    """Return when none of the *known* ETags is the job's any more, or *seconds* are over.
+
+    :param known: empty: the job as it is now
+    :return: headers that tell a client, for whom there was no place to wait, when to ask again
+    """
+    job = reads.row(collection_id, job_id)
+    if job is None or job.status not in LIVE:
+        return {}
+    with waiting.place() as has_one:
+        if not has_one:
+            return {"Retry-After": str(settings.INGESTION_JOB_REFRESH_RATE)}
+        same: set[str | None] = {*known} or {reads.tag(collection_id, job_id)}
+        waiting.until(lambda: reads.tag(collection_id, job_id) not in same, seconds)
+    return {}
 
 
 def without_masks(overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -99,10 +99,12 @@ def test_removing_a_file_removes_all_that_was_made_from_it():
     storage.work_folder(upload.key).mkdir()
     (storage.work_folder(upload.key) / "spool.jsonl").write_text("chunks")
     (storage.folder(upload.key) / f"{upload.key}.html").write_text("the page that shows it")
-    names = [Path(path).name for path in storage.remove(upload.key)]
+    names = [Path(path).name for path in storage.visible(upload.key)]
+    storage.remove(upload.key)
     assert names == [f"{upload.key}.html", f"{upload.key}.txt"]  # of the scratch space nobody knows
     assert not storage.folder(upload.key).exists()
-    assert storage.remove(upload.key) == []
+    storage.remove(upload.key)
+    assert storage.visible(upload.key) == []
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,93 @@
+"""The verbs on many jobs: each job is judged for itself, and each has a result."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+
+from ingestion import services
+from ingestion.models import FileRegistry, FileStatus, JobQuerySet
+
+AT_ONCE = 50  # jobs a transaction: their disk flush is shared, and nobody else waits long for the write lock
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one job.
+
+    :param done: the verb was carried out; or would be, in a dry run
+    :param status: the job's status now
+    :param detail: why not, in a sentence
+    """
+
+    job: FileRegistry
+    done: bool
+    status: str
+    detail: str = ""
+
+    @property
+    def job_id(self) -> int:
+        return self.job.pk
+
+
+def retry(
+    jobs: JobQuerySet,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    by: str = "",
+    limit: int | None = None,
+    dry_run: bool = False,
+) -> Iterator[Outcome]:
+    """Queue again those of *jobs* that have failed, oldest first.
+
+    :param overrides: parameters to change; jobs whose plugin does not accept them are refused
+    :param dry_run: only say what would be done
+    """
+    if dry_run:
+        return each(jobs, lambda job: services.retried_with(job, overrides), limit)
+    return each(jobs, lambda job: services.retry(job, overrides, by), limit)
+
+
+def cancel(jobs: JobQuerySet, *, by: str = "", limit: int | None = None, dry_run: bool = False) -> Iterator[Outcome]:
+    """Stop those of *jobs* that wait or run, oldest first."""
+    return each(jobs, services.cancellable if dry_run else lambda job: services.cancel(job, by), limit)
+
+
+def delete(
+    jobs: JobQuerySet, *, by: str = "", hard: bool = True, limit: int | None = None, dry_run: bool = False
+) -> Iterator[Outcome]:
+    """Remove *jobs* with everything made from them, oldest first."""
+
+    def remove(job: FileRegistry) -> None:
+        if not dry_run:
+            services.delete(job, hard=hard, by=by)
+            job.status = FileStatus.DELETED
+
+    return each(jobs, remove, limit)
+
+
+def each(jobs: JobQuerySet, verb: Callable[[FileRegistry], Any], limit: int | None = None) -> Iterator[Outcome]:
+    """Do *verb* to each of *jobs*, in the order of their ids, some a transaction.
+
+    Jobs that join the choice behind where this has come to are met too; none is met twice.
+
+    :param limit: jobs that are met at most
+    """
+    chosen = jobs.order_by("pk").select_related("collection")
+    after, left = -1, sys.maxsize if limit is None else limit
+    while batch := list(chosen.filter(pk__gt=after)[: min(AT_ONCE, left)]):
+        after, left = batch[-1].pk, left - len(batch)
+        with transaction.atomic():
+            outcomes = [_one(job, verb) for job in batch]
+        yield from outcomes  # once they are true
+
+
+def _one(job: FileRegistry, verb: Callable[[FileRegistry], Any]) -> Outcome:
+    try:
+        with transaction.atomic():
+            verb(job)
+    except (services.WrongState, services.UnknownPlugin, services.InvalidParameters) as error:
+        return Outcome(job, False, job.status, str(error))
+    return Outcome(job, True, job.status)

@@ -1,0 +1,136 @@
+"""Failed jobs in groups: those with the same code, whose messages differ only in names and numbers, and what helps."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count, Max, Min
+
+from ingestion.filters import chosen
+from ingestion.models import FileRegistry, JobQuerySet
+
+MOST_GROUPS = 500
+
+
+# -- What helps -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """What an operator can do about failures with one code.
+
+    :param action: ``retry``, ``retry_with`` (other parameters), ``mend_vendor`` (the embedding service or its
+        settings, then retry), ``mend_server`` (disk, memory, plugins, then retry) or ``nothing`` (the source is the
+        trouble: upload another)
+    :param params: for ``retry_with``, parameters worth trying
+    """
+
+    action: str
+    sentence: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+RETRY, RETRY_WITH, MEND_VENDOR, MEND_SERVER, NOTHING = "retry", "retry_with", "mend_vendor", "mend_server", "nothing"
+
+_LATER = Remedy(RETRY, "It may have passed by now. Retry them all.")
+_VENDOR = Remedy(MEND_VENDOR, "Check that the embedding service runs and can be reached, then retry them all.")
+_VENDOR_SETTINGS = Remedy(MEND_VENDOR, "Mend the collection's model, address or key, then retry them all.")
+_CRASHED = Remedy(RETRY, "Retry one of them. If it fails again, the plugin has an error, or the file is hostile.")
+_SPACE = Remedy(MEND_SERVER, "Make room on the server's disk, then retry them all.")
+_MEMORY = Remedy(MEND_SERVER, "Raise KB_PLUGIN_MEMORY_MB, or upload smaller files; then retry.")
+_TIME = Remedy(MEND_SERVER, "Raise INGESTION_TASK_TIMEOUT_SECONDS, or split the files; then retry.")
+_PLUGIN = Remedy(MEND_SERVER, "Install the plugin again and restart the server, then retry them all.")
+_OTHER_FILE = Remedy(NOTHING, "A retry cannot help: the source itself has to be mended and uploaded again.")
+_SCAN = Remedy(NOTHING, "Run text recognition (OCR) over the files, and upload the result.")
+_ADDRESS = Remedy(RETRY_WITH, "Mend the address, and retry with it.")
+_WALL = Remedy(NOTHING, "The site keeps programs out. Save the pages from a browser and upload them.")
+_BLOCKED = Remedy(RETRY_WITH, "YouTube blocks this server. Retry later or with proxy_url, or upload captions as .srt.")
+_PARAMETER = Remedy(RETRY_WITH, "Mend the parameter that the message names, and retry with it.")
+
+_REMEDIES: Mapping[str, Remedy] = {
+    **dict.fromkeys(("vendor_timeout", "vendor_unavailable", "vendor_rate_limited", "vendor_nonsense"), _VENDOR),
+    **dict.fromkeys(
+        ("vendor_rejected", "vendor_not_found", "vendor_bad_request", "dimension_mismatch", "secret_unreadable",
+         "unknown_model", "unknown_vendor", "invalid_endpoint", "invalid_api_key", "tokenizer_missing"),
+        _VENDOR_SETTINGS,
+    ),
+    **dict.fromkeys(
+        ("worker_lost", "plugin_crashed", "plugin_error", "internal_error", "cpu_limit", "spool_lost",
+         "host_unavailable"),
+        _CRASHED,
+    ),
+    **dict.fromkeys(("corrupt", "encrypted", "unsupported", "not_text", "file_missing", "garbled", "captions_disabled",
+                     "no_captions", "video_private", "video_age_restricted", "video_unplayable"), _OTHER_FILE),
+    **dict.fromkeys(("address_blocked", "invalid_video", "unsupported_address", "no_address", "too_many_redirects",
+                     "video_not_found", "http_status", "host_not_found"), _ADDRESS),
+    **dict.fromkeys(("youtube_blocked", "youtube_rate_limited", "youtube_consent", "youtube_token_required"), _BLOCKED),
+    **dict.fromkeys(("bad_parameter", "bad_proxy", "proxy_failed", "tls_failed", "too_many_videos"), _PARAMETER),
+    "no_text": _SCAN,
+    "no_space": _SPACE,
+    "out_of_memory": _MEMORY,
+    "timed_out": _TIME,
+    "plugin_missing": _PLUGIN,
+    "bot_wall": _WALL,
+    "robots": Remedy(
+        RETRY_WITH, "If the site is yours, retry with respect_robots off.", {"respect_robots": False}
+    ),
+    "too_large": Remedy(NOTHING, "Split the source into smaller ones and upload those."),
+}  # fmt: skip
+
+
+def remedy_for(code: str) -> Remedy:
+    """What helps against failures with this code; a retry where nothing better is known."""
+    return _REMEDIES.get(code, _LATER)
+
+
+# -- Groups -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class FailureGroup:
+    """Failures of one kind. ``key`` names it in addresses, filters and commands."""
+
+    code: str
+    fingerprint: str
+    jobs: int
+    first_at: datetime | None
+    last_at: datetime | None
+    example: FileRegistry
+
+    @property
+    def key(self) -> str:
+        return f"{self.code}:{self.fingerprint}"
+
+    @property
+    def remedy(self) -> Remedy:
+        return remedy_for(self.code)
+
+
+def groups(wanted: Mapping[str, Any] | None = None, limit: int = MOST_GROUPS) -> list[FailureGroup]:
+    """The failed jobs that meet *wanted* (see ``filters.JobsFilter``), in groups, the largest first.
+
+    :raises InvalidFilter:
+    """
+    failed = chosen(wanted or {}).failed()
+    counted = (
+        failed.order_by()
+        .values("error_code", "error_fingerprint")
+        .annotate(jobs=Count("id"), first=Min("processing_completed_at"), last=Max("processing_completed_at"),
+                  latest=Max("id"))
+        .order_by("-jobs", "-last")[:limit]
+    )  # fmt: skip
+    rows = list(counted)
+    examples = _examples([row["latest"] for row in rows])
+    return [
+        FailureGroup(
+            row["error_code"], row["error_fingerprint"], row["jobs"], row["first"], row["last"], examples[row["latest"]]
+        )
+        for row in rows
+        if row["latest"] in examples
+    ]  # fmt: skip
+
+
+def _examples(ids: list[int]) -> dict[int, FileRegistry]:
+    found: JobQuerySet = FileRegistry.objects.filter(pk__in=ids).select_related("collection")
+    return {job.pk: job for job in found.defer("collection__embedding_api_key")}
