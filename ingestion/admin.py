@@ -32,8 +32,8 @@ from collections_app.admin import (
 )
 from ingestion import services
 from ingestion.models import FileRegistry, FileStatus, JobCount, JobEvent, Worker
+from ingestion.presence import BEAT_SECONDS, is_dead
 from ingestion.wire import redacted, with_links, without_paths
-from ingestion.worker import BEAT_SECONDS, is_dead
 
 AT_ONCE = 1_000  # jobs that one action touches: each is a transaction of its own, and somebody waits for the page
 DIARY_LENGTH = 200

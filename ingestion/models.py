@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import models, transaction
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, When
 from django.db.models.functions import Coalesce, Greatest, Now
 
 from collections_app.models import Collection
@@ -142,6 +142,7 @@ class FileRegistry(models.Model):
     progress_unit = models.CharField(
         max_length=10, choices=ProgressUnit, default=ProgressUnit.STAGE, db_default=ProgressUnit.STAGE.value
     )
+    stage_started_at = models.DateTimeField(null=True, blank=True)  # when progress_unit came to be what it is
     progress_overall = models.FloatField(default=0, db_default=0.0)  # 0-100, never falls within a run
     error_message = models.TextField(null=True, blank=True)  # noqa: DJ001  (null on the wire)
     error_details = models.JSONField(null=True, blank=True)
@@ -199,6 +200,8 @@ class FileRegistry(models.Model):
             # Jobs of all collections, newest first, of one owner. None by status: SQLite would take such an index for
             # the queue too, and read all that is pending. See filters.of_statuses.
             models.Index(fields=["owner", "id"], name="job_by_owner"),
+            # What completed jobs of a plugin took, to say how long the next ones will take.
+            models.Index(fields=["plugin_name", "id"], condition=Q(status=FileStatus.COMPLETED), name="job_history"),
             # Groups of failures are counted from this index alone.
             models.Index(
                 fields=["error_code", "error_fingerprint", "processing_completed_at", "id"],
@@ -275,6 +278,7 @@ class FileRegistry(models.Model):
             heartbeat_at=Now(),
             processing_started_at=Now(),
             processing_completed_at=None,
+            stage_started_at=Now(),
             progress_current=0,
             progress_total=0,
             progress_unit=ProgressUnit.STAGE,
@@ -322,6 +326,7 @@ class FileRegistry(models.Model):
                 progress_total=total,
                 progress_message=message[:MESSAGE_LENGTH],
                 progress_unit=unit,
+                stage_started_at=Case(When(progress_unit=unit, then=F("stage_started_at")), default=Now()),
                 progress_overall=Greatest(F("progress_overall"), max(0.0, min(overall, 99.9))),
                 **changed(),
                 **changes,

@@ -6,8 +6,9 @@ each query is compiled once, with numbers that stand for its parameters, and the
 
 import zlib
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import connection
@@ -16,6 +17,7 @@ from django.db.models import QuerySet, Subquery
 from collections_app.models import Collection
 from ingestion.filters import JobFilter, Order, in_order
 from ingestion.models import FileRegistry, FileStatus, JobCount, JobQuerySet
+from ingestion.outlook import Outlook, outlook
 from ingestion.wire import JobRow, job_object
 
 LOOKAHEAD = 10_000  # places of the queue that are counted; a job further back has no position
@@ -77,7 +79,8 @@ def tagged_job(collection_id: int, job_id: int) -> tuple[dict[str, Any], str] | 
     if found is None:
         return None
     position = _position(found.priority, found.id) if found.status == FileStatus.PENDING else None
-    return job_object(found, position), etag(found.id, found.version, found.collection__name, position)
+    ahead = outlook(found, position)
+    return job_object(found, position, ahead), etag(found.id, found.version, found.collection__name, position, ahead)
 
 
 def _position(priority: int, job_id: int) -> int | None:
@@ -94,9 +97,27 @@ def _position(priority: int, job_id: int) -> int | None:
 # -- What has changed ---------------------------------------------------------------------------------
 
 
+class StateRow(NamedTuple):
+    """What of a row its ETag depends on."""
+
+    version: int
+    priority: int
+    collection__name: str
+    status: str
+    plugin_name: str
+    file_size: int
+    error_code: str
+    progress_current: int
+    progress_total: int
+    progress_unit: str
+    stage_started_at: datetime | None
+    not_before: datetime | None
+    collection__embedding_vendor: str
+
+
 @lru_cache(maxsize=1)
 def _state() -> Prepared:
-    return Prepared(_jobs().filter(pk=JOB).values_list("version", "status", "priority", "collection__name"))
+    return Prepared(_jobs().filter(pk=JOB).values_list(*StateRow._fields))
 
 
 def tag(collection_id: int, job_id: int) -> str | None:
@@ -104,13 +125,14 @@ def tag(collection_id: int, job_id: int) -> str | None:
     found = _state().rows(collection=collection_id, job=job_id)
     if not found:
         return None
-    version, status, priority, name = found[0]
-    return etag(job_id, version, name, _position(priority, job_id) if status == FileStatus.PENDING else None)
+    state = StateRow._make(found[0])
+    position = _position(state.priority, job_id) if state.status == FileStatus.PENDING else None
+    return etag(job_id, state.version, state.collection__name, position, outlook(state, position))
 
 
-def etag(job_id: int, version: int, collection_name: str, position: int | None) -> str:
+def etag(job_id: int, version: int, collection_name: str, position: int | None, ahead: Outlook) -> str:
     """Weak: it changes with all that matters to a reader of the job, also what does not stand in its row."""
-    beside = zlib.crc32(f"{settings.VERSION} {position} {collection_name}".encode("utf-8", "replace"))
+    beside = zlib.crc32(f"{settings.VERSION} {position} {ahead.mark} {collection_name}".encode("utf-8", "replace"))
     return f'W/"{job_id}-{version}-{beside:x}"'
 
 
@@ -144,8 +166,7 @@ def jobs_page(
     page = rows(
         collection_id, status=status, sort_by=sort_by, descending=descending, limit=limit, offset=offset
     )  # fmt: skip
-    places = queue_positions([row for row in page if row.status == FileStatus.PENDING])
-    return [job_object(row, places.get(row.id)) for row in page]
+    return job_objects(page)
 
 
 @dataclass(frozen=True)
@@ -163,12 +184,13 @@ def jobs_after(jobs: JobQuerySet, order: Order, cursor: str, limit: int) -> Page
     """
     found = list(order.page(jobs, cursor).values_list("sort_key", *JobRow._fields)[: limit + 1])
     page = [JobRow._make(row) for _, *row in found[:limit]]
-    places = queue_positions([row for row in page if row.status == FileStatus.PENDING])
     more = len(found) > limit
-    return Page(
-        [job_object(row, places.get(row.id)) for row in page],
-        order.cursor(found[limit - 1][0], page[-1].id) if more else None,
-    )
+    return Page(job_objects(page), order.cursor(found[limit - 1][0], page[-1].id) if more else None)
+
+
+def job_objects(page: list[JobRow]) -> list[dict[str, Any]]:
+    places = queue_positions([row for row in page if row.status == FileStatus.PENDING])
+    return [job_object(row, places.get(row.id), outlook(row, places.get(row.id))) for row in page]
 
 
 def queue_positions(pending: list[JobRow]) -> dict[int, int]:
@@ -251,4 +273,4 @@ def latest_failures(collection_id: int) -> list[dict[str, Any]]:
 
 def longest_running(collection_id: int) -> dict[str, Any] | None:
     found = _longest_running().rows(collection=collection_id)
-    return job_object(JobRow._make(found[0])) if found else None
+    return job_objects([JobRow._make(found[0])])[0] if found else None

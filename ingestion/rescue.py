@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 
 from ingestion import queue
 from ingestion.models import FileRegistry, Worker
-from ingestion.worker import is_dead
+from ingestion.presence import is_dead
 
 logger = logging.getLogger("kb.rescue")
 

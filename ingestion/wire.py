@@ -13,6 +13,7 @@ from django.conf import settings
 from collections_app import links
 from collections_app.serializers import moment
 from ingestion.models import FileStatus
+from ingestion.outlook import NOTHING, Outlook, Waiting
 
 MASK = "********"
 ERROR_LENGTH = 500
@@ -54,13 +55,17 @@ class JobRow(NamedTuple):
     not_before: datetime | None
     priority: int
     version: int
+    stage_started_at: datetime | None
+    collection__embedding_vendor: str
 
 
-def job_object(row: JobRow, queue_position: int | None = None) -> dict[str, Any]:
+def job_object(row: JobRow, queue_position: int | None = None, outlook: Outlook = NOTHING) -> dict[str, Any]:
     """A job: the contract's 23 keys and ours.
 
     :param queue_position: 1 for the next one; only of pending jobs
+    :param outlook: of live jobs
     """
+    estimate = outlook.estimate
     return {
         "id": row.id,
         "job_id": row.id,
@@ -96,6 +101,20 @@ def job_object(row: JobRow, queue_position: int | None = None) -> dict[str, Any]
         "attempt": row.attempt,
         "queue_position": queue_position,
         "next_attempt_at": moment(row.not_before),
+        "waiting_reason": waiting_object(outlook.waiting) if outlook.waiting else None,
+        "eta_seconds": round(estimate.likely, 1) if estimate else None,
+        "eta_low_seconds": round(estimate.low, 1) if estimate else None,
+        "eta_high_seconds": round(estimate.high, 1) if estimate else None,
+        "stalled": outlook.stalled,
+    }
+
+
+def waiting_object(waiting: Waiting) -> dict[str, Any]:
+    return {
+        "code": waiting.code,
+        "message": waiting.message,
+        "jobs_ahead": waiting.jobs_ahead,
+        "until": moment(waiting.until),
     }
 
 

@@ -7,7 +7,6 @@ import errno
 import logging
 import os
 import random
-import socket
 import threading
 import time
 import uuid
@@ -17,8 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
-from django.db import DatabaseError, Error, OperationalError, connection
-from django.db.models.functions import Now
+from django.db import DatabaseError, OperationalError, connection
 from django.utils import timezone
 
 from collections_app.embeddings.base import VendorError
@@ -26,17 +24,13 @@ from collections_app.embeddings.breaker import VendorOpen
 from ingestion import hosts, pipeline, queue, storage
 from ingestion.errors import Scrubber, details_of
 from ingestion.models import FileRegistry, Worker
+from ingestion.presence import beat, this_worker
 from ingestion.watch import TIMED_OUT, TIMED_OUT_HINT, Stopped, Watch
-from plugins import process
 from plugins.base import PluginError
 
 logger = logging.getLogger("kb.worker")
 
 JOBS_A_WAKE = 200  # then the bell is answered, so that django-q2 can count and recycle its workers
-BEAT_SECONDS = 10.0
-
-_worker: Worker | None = None
-
 
 # -- Presence --------------------------------------------------------------------------------------
 
@@ -44,47 +38,9 @@ _worker: Worker | None = None
 def start() -> None:
     """Called once in each worker process, before its first bell: shows it as alive, and warms its plugin host."""
     this_worker()
-    threading.Thread(target=_beat, name="worker-beat", daemon=True).start()
+    threading.Thread(target=beat, name="worker-beat", daemon=True).start()
     with suppress(Exception):
         hosts.current()
-
-
-def this_worker() -> Worker:
-    """The row that stands for this process."""
-    global _worker
-    pid = os.getpid()
-    if _worker is None or _worker.pid != pid:  # a forked child is another worker
-        _worker, _ = Worker.objects.get_or_create(
-            host=socket.gethostname(),
-            boot_id=process.boot_id(),
-            pid=pid,
-            process_started=process.started_at(pid) or 0.0,
-            defaults={"supervisor": os.environ.get("KB_SUPERVISOR", "")},
-        )
-    return _worker
-
-
-def _beat() -> None:
-    worker = this_worker()
-    while True:
-        time.sleep(BEAT_SECONDS)
-        try:
-            Worker.objects.filter(pk=worker.pk).update(beat_at=Now(), stopped_at=None)
-        except Error as error:
-            logger.warning("Worker %s cannot say that it lives (%s)", worker, error)
-            connection.close()
-
-
-def living_workers() -> int:
-    """Workers heard of lately, on any machine; those of this machine must also have a living process."""
-    horizon = Now() - timedelta(seconds=3 * BEAT_SECONDS)
-    heard = Worker.objects.filter(stopped_at__isnull=True, beat_at__gte=horizon)
-    return sum(worker.host != socket.gethostname() or not is_dead(worker) for worker in heard)
-
-
-def is_dead(worker: Worker) -> bool:
-    """Whether the process behind a worker row of this machine is gone for certain."""
-    return worker.boot_id != process.boot_id() or not process.is_alive(worker.pid, worker.process_started)
 
 
 def drain_flag() -> Path | None:

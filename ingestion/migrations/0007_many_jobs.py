@@ -36,10 +36,21 @@ class Migration(migrations.Migration):
             name="error_fingerprint",
             field=models.CharField(blank=True, db_default="", default="", max_length=12),
         ),
+        AddColumn(
+            model_name="fileregistry",
+            name="stage_started_at",
+            field=models.DateTimeField(blank=True, null=True),
+        ),
         migrations.RunPython(group_failures, migrations.RunPython.noop),
         migrations.AddIndex(
             model_name="fileregistry",
             index=models.Index(fields=["owner", "id"], name="job_by_owner"),
+        ),
+        migrations.AddIndex(
+            model_name="fileregistry",
+            index=models.Index(
+                condition=models.Q(("status", "completed")), fields=["plugin_name", "id"], name="job_history"
+            ),
         ),
         migrations.AddIndex(
             model_name="fileregistry",

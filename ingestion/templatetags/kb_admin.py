@@ -5,7 +5,7 @@ from typing import Any
 from django import template
 
 from ingestion.admin import jobs_by_status
-from ingestion.worker import living_workers
+from ingestion.presence import living_workers
 
 register = template.Library()
 

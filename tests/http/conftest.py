@@ -12,6 +12,7 @@ from django.test import Client
 
 from collections_app import catalogue, search
 from collections_app.models import Collection
+from ingestion import outlook
 from tests.ingestion.factories import make_collection
 
 TOKEN = "test-token-0123456789"
@@ -60,6 +61,7 @@ def _plugins() -> Iterator[None]:
 def _fresh_search() -> Iterator[None]:
     """Tests roll back and use ids again, which a search engine never sees in life."""
     search.engine.cache_clear()
+    outlook.past.forget()
     yield
     search.engine.cache_clear()
 

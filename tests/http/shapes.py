@@ -49,6 +49,11 @@ OURS = {
     "attempt": int,
     "queue_position": (int, type(None)),
     "next_attempt_at": TEXT_OR_NONE,
+    "waiting_reason": (dict, type(None)),
+    "eta_seconds": (float, type(None)),
+    "eta_low_seconds": (float, type(None)),
+    "eta_high_seconds": (float, type(None)),
+    "stalled": bool,
 }
 PROGRESS = {
     "current": int,

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from collections_app import services as collections
 from collections_app.models import Collection
-from ingestion import boot, hosts, services, sources, storage, worker
+from ingestion import boot, hosts, presence, services, sources, storage, worker
 from ingestion.models import FileRegistry, FileStatus, Worker
 from ingestion.terminal import watch_jobs
 
@@ -152,7 +152,7 @@ def find_or_create(name: str, owner: str) -> Collection:
 def with_workers(jobs: list[FileRegistry], console: Console) -> None:
     """Watch *jobs* to their end; where no server runs, work on them in this process."""
     ids = [job.pk for job in jobs]
-    if worker.living_workers():
+    if presence.living_workers():
         watch_jobs(ids, console)
         return
     logging.getLogger("kb").setLevel(logging.WARNING)  # the bars tell the same
@@ -172,6 +172,6 @@ def work_on(ids: list[int]) -> None:
                 time.sleep(0.2)  # the rest waits for its next automatic try
     finally:
         hosts.discard()
-        me = worker.this_worker()
+        me = presence.this_worker()
         Worker.objects.filter(pk=me.pk).delete()
         connection.close()
