@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.models import Count, Max, Min
 
+from collections_app.serializers import moment
 from ingestion.filters import chosen
 from ingestion.models import FileRegistry, JobQuerySet
 
@@ -134,3 +135,25 @@ def groups(wanted: Mapping[str, Any] | None = None, limit: int = MOST_GROUPS) ->
 def _examples(ids: list[int]) -> dict[int, FileRegistry]:
     found: JobQuerySet = FileRegistry.objects.filter(pk__in=ids).select_related("collection")
     return {job.pk: job for job in found.defer("collection__embedding_api_key")}
+
+
+def as_object(group: FailureGroup) -> dict[str, Any]:
+    """A group as it is answered."""
+    example, remedy = group.example, group.remedy
+    return {
+        "group": group.key,
+        "error_code": group.code,
+        "message": example.error_message,
+        "hint": (example.error_details or {}).get("hint"),
+        "jobs": group.jobs,
+        "first_at": moment(group.first_at),
+        "last_at": moment(group.last_at),
+        "example": {
+            "job_id": example.pk,
+            "collection_id": example.collection_id,
+            "collection_name": example.collection.name,
+            "original_filename": example.original_filename,
+            "plugin_name": example.plugin_name,
+        },
+        "remedy": {"action": remedy.action, "message": remedy.sentence, "override_params": dict(remedy.params)},
+    }

@@ -255,6 +255,16 @@ def age(path: Path) -> float:
         return 0.0
 
 
+def size_of(path: Path) -> int:
+    """Bytes of all files in the folder; those that go meanwhile do not count."""
+    total = 0
+    for folder, _, names in os.walk(path):
+        for name in names:
+            with suppress(OSError):
+                total += (Path(folder) / name).stat().st_size
+    return total
+
+
 def free_mb() -> float:
     """Free space where files and database live, in MiB."""
     path = root()

@@ -16,7 +16,6 @@ from rest_framework.serializers import Serializer
 from collections_app.endpoint import checked
 from collections_app.http import actor
 from collections_app.http_errors import Invalid, invalid
-from collections_app.serializers import moment
 from ingestion import bulk, failures, reads
 from ingestion.api.base import IngestionEndpoint
 from ingestion.api.jobs import without_masks
@@ -74,7 +73,7 @@ class AllJobsViewSet(IngestionEndpoint):
         """Failed jobs in groups of the same reason, the largest first, each with an example and what helps."""
         with filter_errors("query"):
             groups = failures.groups(request.query_params.dict())
-        return Response({"total": len(groups), "groups": [group_object(group) for group in groups]})
+        return Response({"total": len(groups), "groups": [failures.as_object(group) for group in groups]})
 
     def retry(self, request: Request) -> Response:
         """Queue failed jobs again: those named in ``ids``, or all that meet ``filter``. Each has a result."""
@@ -160,24 +159,3 @@ def outcome_object(outcome: Outcome) -> dict[str, Any]:
 
 def missing(job_id: int) -> dict[str, Any]:
     return {"job_id": job_id, "collection_id": None, "done": False, "status": None, "detail": "There is no such job."}
-
-
-def group_object(group: failures.FailureGroup) -> dict[str, Any]:
-    example, remedy = group.example, group.remedy
-    return {
-        "group": group.key,
-        "error_code": group.code,
-        "message": example.error_message,
-        "hint": (example.error_details or {}).get("hint"),
-        "jobs": group.jobs,
-        "first_at": moment(group.first_at),
-        "last_at": moment(group.last_at),
-        "example": {
-            "job_id": example.pk,
-            "collection_id": example.collection_id,
-            "collection_name": example.collection.name,
-            "original_filename": example.original_filename,
-            "plugin_name": example.plugin_name,
-        },
-        "remedy": {"action": remedy.action, "message": remedy.sentence, "override_params": dict(remedy.params)},
-    }

@@ -5,35 +5,35 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from ingestion import services
-from ingestion.models import FileRegistry
+from ingestion import bulk
+from ingestion.management.commands.ingest import parameters
+from ingestion.management.options import add_filters, add_manners, chosen_jobs, report, terminal
+from ingestion.terminal import watch_jobs
 
 
 class Command(BaseCommand):
-    help = "Retry all failed jobs, or those of one collection. Exit code 0 also when there is nothing to retry."
+    help = "Retry failed jobs: all, or those that the filters choose. Exit code 0 also when there is nothing to retry."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--collection", type=int, metavar="ID", help="only jobs of this collection")
-        parser.add_argument("--dry-run", action="store_true", help="say what would be retried, change nothing")
+        add_filters(parser, status=False)
+        add_manners(parser)
+        parser.add_argument(
+            "--param",
+            action="append",
+            default=[],
+            metavar="KEY=VALUE",
+            help="retry with this plugin parameter; may be repeated. Jobs whose plugin does not take it are left alone",
+        )
+        parser.add_argument("--watch", action="store_true", help="show how they go on, until all have ended")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        failed = FileRegistry.objects.failed().filter(collection__deleted_at__isnull=True).order_by("id")
-        if options["collection"] is not None:
-            failed = failed.filter(collection=options["collection"])
-        retried = 0
-        for job in failed:
-            line = f"job {job.pk}  {job.original_filename}  {job.error_code}: {job.error_message}"
-            if options["dry_run"]:
-                self.stdout.write(f"would retry {line}")
-                continue
-            try:
-                services.retry(job, by="retry_failed")
-            except services.WrongState as error:  # somebody else was first
-                self.stdout.write(self.style.WARNING(f"left alone {line} ({error})"))
-                continue
-            retried += 1
-            self.stdout.write(f"retried {line}")
-        if options["dry_run"]:
-            self.stdout.write(f"{failed.count()} jobs would be retried.")
-        else:
-            self.stdout.write(self.style.SUCCESS(f"{retried} jobs retried."))
+        outcomes = bulk.retry(
+            chosen_jobs(options).failed(),
+            parameters(options["param"]),
+            by="retry_failed",
+            limit=options["limit"],
+            dry_run=options["dry_run"],
+        )
+        found = report(outcomes, options, did="retried", would="would be retried")
+        if options["watch"] and not options["dry_run"]:
+            watch_jobs([one.job_id for one in found if one.done], terminal())

@@ -1,0 +1,265 @@
+"""The operators' commands on many jobs: what they choose, say, change and leave alone."""
+
+import io
+import json
+import os
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from ingestion import storage
+from ingestion.management.options import moment
+from ingestion.models import FileRegistry, FileStatus, JobEvent
+from tests.ingestion.factories import make_collection, make_job
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def collection():
+    return make_collection()
+
+
+@pytest.fixture
+def run(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments):
+        call_command(*map(str, arguments))
+        return capsys.readouterr().out
+
+    return run
+
+
+def status_of(job):
+    return FileRegistry.objects.get(pk=job.pk).status
+
+
+# -- retry_failed -----------------------------------------------------------------------------------
+
+
+def test_failed_jobs_are_retried_as_the_filters_choose(run, collection):
+    here = make_job(collection, FileStatus.FAILED)
+    other = make_job(make_collection("x", owner="ben"), FileStatus.FAILED)
+    assert "1 job retried" in run("retry_failed", "--owner", "ben")
+    assert (status_of(here), status_of(other)) == ("failed", "pending")
+    assert "0 jobs retried" in run("retry_failed", "--code", "vendor_timeout")
+    assert "0 jobs retried" in run("retry_failed", "--since", "2020-01-01", "--before", "2021-01-01")
+    assert "1 job retried" in run("retry_failed", "--since", "1h", "--collection", collection.pk)
+
+
+def test_a_group_is_retried_with_other_parameters(run, collection):
+    jobs = [make_job(collection, FileStatus.FAILED) for _ in range(2)]
+    group = json.loads(run("jobs", "--failures", "--json"))[0]["group"]
+    assert "2 jobs retried" in run("retry_failed", "--group", group, "--param", "chunk_size=700")
+    assert {FileRegistry.objects.get(pk=job.pk).plugin_params["chunk_size"] for job in jobs} == {700}
+
+
+def test_jobs_that_do_not_take_the_parameters_are_left_alone_and_said_so(run, collection):
+    job = make_job(collection, FileStatus.FAILED)
+    said = run("retry_failed", "--param", "colour=red")
+    assert "0 jobs retried" in said
+    assert "1 job left alone" in said
+    assert "colour" in said
+    assert status_of(job) == "failed"
+
+
+def test_only_so_many_of_the_oldest_are_retried(run, collection):
+    jobs = [make_job(collection, FileStatus.FAILED) for _ in range(3)]
+    assert "2 jobs retried" in run("retry_failed", "--limit", 2)
+    assert [status_of(job) for job in jobs] == ["pending", "pending", "failed"]
+
+
+def test_a_dry_run_names_the_jobs_and_changes_nothing(run, collection):
+    job = make_job(collection, FileStatus.FAILED, original_filename="[odd] name.txt")
+    said = run("retry_failed", "--dry-run")
+    assert "1 job would be retried" in said
+    assert "[odd] name.txt" in said
+    assert "corrupt" in said
+    assert status_of(job) == "failed"
+
+
+def test_machines_get_json(run, collection):
+    job = make_job(collection, FileStatus.FAILED)
+    expected = {"job_id": job.pk, "done": True, "status": "pending", "detail": None}
+    assert json.loads(run("retry_failed", "--json")) == {"dry_run": False, "done": 1, "refused": 0, "items": [expected]}
+
+
+@pytest.mark.parametrize("arguments", [["--collection", "x"], ["--group", "\0"], ["--param", "broken"]])
+def test_wrong_filters_are_refused(run, arguments):
+    with pytest.raises(CommandError) as error:
+        run("retry_failed", *arguments)
+    assert error.value.returncode == 2
+
+
+# -- cancel_jobs ------------------------------------------------------------------------------------
+
+
+def test_live_jobs_are_cancelled_when_told_so(run, collection):
+    waiting, running = make_job(collection), make_job(collection, FileStatus.PROCESSING)
+    assert "1 job cancelled" in run("cancel_jobs", "--status", "pending", "--yes")
+    assert (status_of(waiting), status_of(running)) == ("cancelled", "processing")
+    assert "1 job cancelled" in run("cancel_jobs", "--all", "--yes")
+
+
+def test_nothing_is_cancelled_without_a_choice_or_a_yes(run, collection):
+    job = make_job(collection)
+    for arguments in (["--yes"], ["--all"], ["--all", "--json"]):
+        with pytest.raises(CommandError):
+            run("cancel_jobs", *arguments)
+    assert status_of(job) == "pending"
+    assert "1 job would be cancelled" in run("cancel_jobs", "--all", "--dry-run")
+    assert status_of(job) == "pending"
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(("answer", "status"), [("y\n", "cancelled"), ("\n", "pending"), ("no\n", "pending")])
+def test_on_a_terminal_it_is_asked_first(run, collection, monkeypatch, answer, status):
+    job = make_job(collection)
+    monkeypatch.setattr("sys.stdin", Terminal(answer))
+    if status == "cancelled":
+        run("cancel_jobs", "--all")
+    else:
+        with pytest.raises(CommandError, match="Nothing was done"):
+            run("cancel_jobs", "--all")
+    assert status_of(job) == status
+
+
+# -- jobs -------------------------------------------------------------------------------------------
+
+
+def test_jobs_are_listed_with_the_reason_of_those_that_failed_or_wait(run, collection):
+    make_job(collection, FileStatus.FAILED, original_filename="broken.pdf")
+    make_job(collection)
+    said = run("jobs")
+    for word in ("broken.pdf", "failed", "The file is damaged.", "corrupt", "pending", "No worker is running"):
+        assert word in said, word
+    assert "broken.pdf" not in run("jobs", "--status", "pending")
+    assert [job["status"] for job in json.loads(run("jobs", "--json", "--sort=id"))] == ["failed", "pending"]
+    assert "No job meets this" in run("jobs", "--owner", "nobody")
+
+
+def test_a_job_is_shown_with_its_diary(run, collection):
+    job = make_job(collection, FileStatus.FAILED)
+    said = run("jobs", job.pk)
+    for word in ("report.txt", "The file is damaged.", "Upload it again.", "claimed", "notes"):
+        assert word in said, word
+    assert json.loads(run("jobs", job.pk, "--json"))["events"][-1]["kind"] == "failed"
+    with pytest.raises(CommandError, match="no job 999"):
+        run("jobs", 999)
+
+
+def test_failures_are_listed_in_groups_with_what_helps(run, collection):
+    assert "Nothing has failed" in run("jobs", "--failures")
+    make_job(collection, FileStatus.FAILED)
+    said = run("jobs", "--failures")
+    assert "The file is damaged." in said
+    assert "uploaded again" in said
+    assert "corrupt:" in said
+
+
+def test_secrets_are_in_no_listing(run, collection):
+    params = {"api_key": "sk-planted", "url": "https://u:planted@a.org"}
+    job = make_job(collection, FileStatus.FAILED, plugin_params=params)
+    for arguments in (["jobs", job.pk], ["jobs", job.pk, "--json"], ["jobs", "--json"], ["retry_failed", "--dry-run"]):
+        assert "planted" not in run(*arguments)
+
+
+# -- watch ------------------------------------------------------------------------------------------
+
+
+def test_jobs_that_have_ended_are_told_at_once(run, collection):
+    done = make_job(collection, FileStatus.COMPLETED)
+    assert "completed" in run("watch", done.pk)
+    assert "No job waits or runs" in run("watch")
+    failed = make_job(collection, FileStatus.FAILED)
+    with pytest.raises(SystemExit) as end:
+        run("watch", done.pk, failed.pk)
+    assert end.value.code == 1
+
+
+# -- prune ------------------------------------------------------------------------------------------
+
+
+def age(job, days):
+    FileRegistry.objects.filter(pk=job.pk).update(updated_at=timezone.now() - timedelta(days=days))
+
+
+def test_ended_jobs_of_some_age_are_removed_and_completed_ones_only_when_named(run, collection):
+    jobs = {status: make_job(collection, status) for status in FileStatus.values}
+    young = make_job(collection, FileStatus.FAILED)
+    for job in jobs.values():
+        age(job, 100)
+    assert "Would remove 3 jobs" in run("prune", "--older-than", "90d", "--dry-run")
+    assert "Removed 3 jobs" in run("prune", "--older-than", "90d", "--yes")
+    left = set(FileRegistry.objects.values_list("pk", flat=True))
+    assert left == {jobs["pending"].pk, jobs["processing"].pk, jobs["completed"].pk, young.pk}
+    assert "Removed 1 job" in run("prune", "--older-than", "90d", "--status", "completed", "--yes")
+
+
+def test_what_goes_on_is_never_pruned(run):
+    with pytest.raises(CommandError, match="go on"):
+        run("prune", "--older-than", "1d", "--status", "processing", "--yes")
+
+
+def test_diaries_are_removed_when_their_jobs_are_gone_and_their_last_entry_is_old(run, collection):
+    kept, gone, fresh = (make_job(collection, FileStatus.FAILED) for _ in range(3))
+    FileRegistry.objects.filter(pk__in=[gone.pk, fresh.pk]).delete()
+    JobEvent.objects.exclude(job_id=fresh.pk).update(at=timezone.now() - timedelta(days=100))
+    run("prune", "--older-than", "90d", "--only", "diary", "--yes")
+    assert set(JobEvent.objects.values_list("job_id", flat=True)) == {kept.pk, fresh.pk}
+
+
+def test_folders_without_a_job_are_removed_once_they_are_old(run, collection, own_folders):
+    keys = {"stray": "a" * 32, "young": "b" * 32, "owned": "c" * 32}
+    for key in keys.values():
+        storage.folder(key).mkdir(parents=True)
+        (storage.folder(key) / f"{key}.txt").write_text("12345")
+    make_job(collection, FileStatus.COMPLETED, storage_key=keys["owned"])
+    for name in ("stray", "owned"):
+        os.utime(storage.folder(keys[name]), (0, 0))
+    found = json.loads(run("prune", "--older-than", "90d", "--only", "files", "--dry-run", "--json"))
+    assert (found["folders"], found["folder_bytes"]) == (1, 5)
+    run("prune", "--older-than", "90d", "--yes")
+    assert [storage.folder(key).exists() for key in keys.values()] == [False, True, True]
+
+
+def test_nothing_is_removed_without_a_yes(run, collection):
+    job = make_job(collection, FileStatus.FAILED)
+    age(job, 100)
+    with pytest.raises(CommandError, match="--yes"):
+        run("prune", "--older-than", "90d")
+    assert status_of(job) == "failed"
+
+
+# -- Ages -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("30m", timedelta(minutes=30)),
+        ("2H", timedelta(hours=2)),
+        ("7d", timedelta(days=7)),
+        ("1 w", timedelta(weeks=1)),
+    ],
+)
+def test_an_age_is_a_moment_so_long_ago(text, expected):
+    assert abs(datetime.now(UTC) - moment(text) - expected) < timedelta(seconds=5)
+
+
+@pytest.mark.parametrize("text", ["2026-01-31", "2026-01-31T00:00:00", "2026-01-31T01:00:00+01:00"])
+def test_a_moment_is_in_utc_unless_it_says_otherwise(text):
+    assert moment(text) == datetime(2026, 1, 31, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", ["", "soon", "7", "7x", "2026-13-01", "2026-02-30", "9999999d"])
+def test_other_ages_are_refused(text):
+    with pytest.raises(Exception, match="neither an age"):
+        moment(text)
