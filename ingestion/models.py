@@ -166,6 +166,7 @@ class FileRegistry(models.Model):
 
     class Meta:
         verbose_name = "job"
+        permissions = (("retry_fileregistry", "Can retry jobs"), ("cancel_fileregistry", "Can cancel jobs"))
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["storage_key"], condition=Q(storage_key__isnull=False), name="job_storage_key_once"

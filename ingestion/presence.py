@@ -7,6 +7,7 @@ import time
 from datetime import timedelta
 
 from django.db import Error, connection
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from ingestion.models import Worker
@@ -45,11 +46,15 @@ def beat() -> None:
             connection.close()
 
 
-def living_workers() -> int:
-    """Workers heard of lately, on any machine; those of this machine must also have a living process."""
+def living(workers: QuerySet[Worker]) -> list[Worker]:
+    """Those heard of lately, on any machine; those of this machine must also have a living process."""
     horizon = Now() - timedelta(seconds=3 * BEAT_SECONDS)
-    heard = Worker.objects.filter(stopped_at__isnull=True, beat_at__gte=horizon)
-    return sum(worker.host != socket.gethostname() or not is_dead(worker) for worker in heard)
+    heard = workers.filter(stopped_at__isnull=True, beat_at__gte=horizon).order_by("pk")
+    return [worker for worker in heard if worker.host != socket.gethostname() or not is_dead(worker)]
+
+
+def living_workers() -> int:
+    return len(living(Worker.objects.all()))
 
 
 def is_dead(worker: Worker) -> bool:

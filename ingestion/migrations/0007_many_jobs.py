@@ -26,6 +26,13 @@ class Migration(migrations.Migration):
     dependencies = [("ingestion", "0006_idempotency")]
 
     operations = [
+        migrations.AlterModelOptions(
+            name="fileregistry",
+            options={
+                "permissions": (("retry_fileregistry", "Can retry jobs"), ("cancel_fileregistry", "Can cancel jobs")),
+                "verbose_name": "job",
+            },
+        ),
         AddColumn(
             model_name="fileregistry",
             name="version",
