@@ -8,6 +8,7 @@ from bs4.element import PreformattedString, Tag
 from markdownify import ATX, MarkdownConverter
 
 from plugins.web.addresses import resolved
+from plugins.web.html_tables import Cell, Row, aligned, cell
 
 MOST_INDENTED = 1_000_000  # characters; a long text in many nested quotes or lists would grow with each
 HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
@@ -27,8 +28,8 @@ def write_markdown(part: Tag, base: str) -> str:
 
     :param base: the address that its links are relative to
     """
-    for table in part.find_all("table"):
-        if _is_layout(table):
+    for table in [part, *part.find_all("table")]:
+        if table.name == "table" and _is_layout(table):
             _unframe(table)
     markdown = str(_Converter(base).process_tag(part))
     return re.sub(r"\n{3,}", "\n\n", "\n".join(line.rstrip() for line in markdown.split("\n"))).strip()
@@ -76,6 +77,8 @@ class _Converter(_Markdownify):  # type: ignore[misc]
         )
         self._base = base
         self._numbers: dict[int, int] = {}
+        self._cells: list[Cell] = []  # of the row that is being written
+        self._rows: list[Row] = []  # of the table that is
 
     def get_conv_fn(self, tag_name: str) -> Any:
         if tag_name in _BLOCKS:
@@ -143,26 +146,34 @@ class _Converter(_Markdownify):  # type: ignore[misc]
         return f"\n\n{fence}{_code_language(el)}\n{code}\n{fence}\n\n"
 
     def convert_td(self, el: Tag, text: str, parent_tags: set[str]) -> str:
-        span = attribute(el, "colspan")
-        columns = min(int(span), 20) if re.fullmatch(r"[1-9]\d{0,3}", span, re.ASCII) else 1
-        cell = " ".join(text.split()).replace("|", "\\|")
-        return f" {cell} |" + " |" * (columns - 1)
+        text = " ".join(text.split())
+        if not parent_tags >= {"tr", "table"}:
+            return f" {text} "
+        self._cells.append(cell(text.replace("|", "\\|"), attribute(el, "colspan"), attribute(el, "rowspan")))
+        return ""
 
     convert_th = convert_td
 
     def convert_tr(self, el: Tag, text: str, parent_tags: set[str]) -> str:
-        return f"|{text}\n" if text.strip() else ""
+        if "table" in parent_tags:
+            self._rows.append(Row(self._cells, id(el.parent)))
+            self._cells = []
+        return text
 
     def convert_table(self, el: Tag, text: str, parent_tags: set[str]) -> str:
-        lines = [line for line in text.split("\n") if line.strip()]
-        rows = [line for line in lines if line.startswith("|")]
+        """Of the rows that were met; tables do not nest, since such as hold others are layout."""
+        caption, rows = " ".join(text.split()), aligned(self._rows)
+        self._rows = []
         if not rows:
-            return f"\n\n{text.strip()}\n\n"
-        columns = max(_columns(row) for row in rows)
-        caption = " ".join(line.strip() for line in lines if not line.startswith("|"))
-        first = rows[0] + " |" * (columns - _columns(rows[0]))
-        table = "\n".join([first, "|" + " --- |" * columns, *rows[1:]])
-        return f"\n\n{caption}\n\n{table}\n\n"
+            return f"\n\n{caption}\n\n"
+        columns = max(len(row) for row in rows)
+        head = rows[0] + [""] * (columns - len(rows[0]))
+        lines = [head, ["---"] * columns, *rows[1:]]
+        return f"\n\n{caption}\n\n" + "\n".join(_table_line(line) for line in lines) + "\n\n"
+
+
+def _table_line(values: list[str]) -> str:
+    return "|" + "".join(f" {value} |" if value else " |" for value in values)
 
 
 # fmt: off
@@ -181,10 +192,6 @@ def _spaced(el: Tag, text: str, parent_tags: set[str]) -> str:
 def _stays_plain(text: str, parent_tags: set[str]) -> bool:
     """Whether bold and italic would only disturb: in headings, and around whole blocks."""
     return not HEADINGS.isdisjoint(parent_tags) or "\n" in text.strip()
-
-
-def _columns(row: str) -> int:
-    return len(re.findall(r"(?<!\\)\|", row)) - 1
 
 
 def link_target(base: str, reference: str) -> str:

@@ -133,7 +133,36 @@ def test_tables_have_a_head_and_escaped_bars():
         == "Hours\n\n| Day | Open |\n| --- | --- |\n| Mo\\|Tu | 9 18 |"
     )
     wide = "<table><tr><td colspan=2>Both</td></tr><tr><td>a</td><td>b</td><td>c</td></tr></table>"
-    assert main(wide) == "| Both | | |\n| --- | --- | --- |\n| a | b | c |"
+    assert main(wide) == "| Both | Both | |\n| --- | --- | --- |\n| a | b | c |"
+
+
+def test_a_cell_that_spans_rows_and_columns_stands_in_each_of_them():
+    head = "<thead><tr><th rowspan=2>Day<th colspan=2>Open<tr><th>from<th>to</thead>"
+    body = "<tbody><tr><td rowspan=0>Mo|Tu<td>9<td>10<tr><td>11<td>12</tbody><tbody><tr><td>We<td colspan=100%>closed"
+    assert main(f"<table>{head}{body}</table>").split("\n") == [
+        "| Day | Open | Open |",
+        "| --- | --- | --- |",
+        "| Day | from | to |",
+        "| Mo\\|Tu | 9 | 10 |",
+        "| Mo\\|Tu | 11 | 12 |",
+        "| We | closed | closed |",
+    ]
+
+
+def test_a_span_takes_no_place_that_another_cell_has():
+    table = "<tr><td>a<td rowspan=2>b<td>c<tr><td colspan=2>d<td>e<tr><td>f<td>g<td>h"
+    assert main(f"<table>{table}</table>") == "| a | b | c |\n| --- | --- | --- |\n| d | b | e |\n| f | g | h |"
+
+
+def test_a_long_description_that_spans_rows_is_not_repeated_but_keeps_its_place():
+    table = f"<tr><td rowspan=2>{'long ' * 50}<td>a<tr><td>b"
+    assert main(f"<table>{table}</table>").split("\n")[-1] == "| | b |"
+
+
+def test_words_in_a_table_outside_its_cells_are_kept():
+    assert main("<table>Note<tr><td>a<td>b</table><table><caption>Empty</table>") == (
+        "Note\n\n| a | b |\n| --- | --- |\n\nEmpty"
+    )
 
 
 def test_tables_that_only_place_things_become_text():
@@ -313,6 +342,10 @@ HOSTILE = {
     "nested forms of bold": "<b><i>" * MANY + "the end",
     "a long list": "<ol>" + "<li>the end" * MANY,
     "wide cells": "<table>" + "<tr><td colspan=1000>the end" * MANY,
+    "high cells": "<table>" + "<tr><td rowspan=65535 colspan=1000>the end<td>x" * MANY,
+    "high cells of words": "<table>" + f"<tr><td rowspan=65535>{'the end ' * 20}<td>x" * MANY,
+    "cells far to the right": "<table><tr>" + "<td>the end" * MANY + "<td rowspan=0>x" + "<tr><td>y" * MANY,
+    "many small tables": "<table><tr><td rowspan=9>the end<td colspan=99>x<tr><td>y</table>" * MANY,
     "a long table head": "<table><thead>" + "<tr><th>the end<th>x" * (MANY // 2),
     "formulas": "<math alttext='x'></math>" * MANY + "the end",
     "scripts between words": "<p>the end</p><script></script>" * MANY,
