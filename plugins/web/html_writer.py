@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from bs4.element import PreformattedString, Tag
+from bs4.element import NavigableString, PageElement, PreformattedString, Tag
 from markdownify import ATX, MarkdownConverter
 
 from plugins.web.addresses import resolved
+from plugins.web.html_scripts import lowered, raised
 from plugins.web.html_tables import Cell, Row, aligned, cell
 
 MOST_INDENTED = 1_000_000  # characters; a long text in many nested quotes or lists would grow with each
@@ -99,6 +100,21 @@ class _Converter(_Markdownify):  # type: ignore[misc]
         before, after = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
         return f"{before}[{words}]({target}){after}"
 
+    def convert_sup(self, el: Tag, text: str, parent_tags: set[str]) -> str:
+        if any(self._is_on_page(tag) for tag in [el.parent, *el.contents]):
+            return ""  # the mark of a footnote
+        return raised(text, _character_before(el), _first_character(el.next_sibling))
+
+    def convert_sub(self, el: Tag, text: str, parent_tags: set[str]) -> str:
+        return lowered(text, _character_before(el))
+
+    def _is_on_page(self, node: object) -> bool:
+        """Whether it is a link to a place on this page."""
+        if not isinstance(node, Tag) or node.name != "a":
+            return False
+        page, mark, _ = attribute(node, "href").strip().partition("#")
+        return bool(mark) and (not page or link_target(self._base, page) == link_target(self._base, self._base))
+
     def convert_b(self, el: Tag, text: str, parent_tags: set[str]) -> str:
         return text if _stays_plain(text, parent_tags) else str(super().convert_b(el, text, parent_tags))
 
@@ -182,6 +198,32 @@ _BLOCKS = frozenset({
     "legend", "form", "hgroup", "center", "body", "html", "search", "menu", "frameset", "noframes",
 })
 # fmt: on
+
+
+_BREAKS = _BLOCKS | HEADINGS | {"p", "div", "ul", "ol", "dl", "table", "pre", "blockquote", "br", "hr", "img"}
+_PHRASES = frozenset({"span", "b", "strong", "i", "em", "a", "var", "small", "font", "u", "code", "nobr", "wbr"})
+
+
+def _character_before(el: Tag) -> str:
+    """The character that stands before an element in its line; empty at the start of a line."""
+    node: PageElement | None = el
+    while node is not None:
+        while node.previous_sibling is None:
+            node = node.parent
+            if node is None or node.name not in _PHRASES:
+                return ""
+        node = node.previous_sibling
+        while isinstance(node, Tag) and node.contents and node.name not in _BREAKS:
+            node = node.contents[-1]
+        if isinstance(node, Tag) and node.name in _BREAKS:
+            return ""
+        if isinstance(node, NavigableString) and not isinstance(node, PreformattedString) and node:
+            return node[-1]
+    return ""
+
+
+def _first_character(node: PageElement | None) -> str:
+    return node[:1] if isinstance(node, NavigableString) else ""
 
 
 def _spaced(el: Tag, text: str, parent_tags: set[str]) -> str:

@@ -197,6 +197,44 @@ def test_formulas_are_written_once_as_their_author_wrote_them():
     assert main('<p>So <math alttext="a+b"><mi>a</mi><mo>+</mo><mi>b</mi></math>.</p>') == "So a+b."
 
 
+@pytest.mark.parametrize(
+    ("html", "written"),
+    [
+        ("10<sup>6</sup> m<sup>2</sup>, 10<sup>−6</sup>", "10^6 m^2, 10^−6"),
+        ("x<sup>n+1</sup>, (a+b)<sup>2</sup>, 2<sup>n</sup>, <i>x</i><sup>2</sup>", "x^(n+1), (a+b)^2, 2^n, *x*^2"),
+        ("2<sup>2<sup>3</sup></sup> <code>2<sup>32</sup></code>", "2^(2^3) `2^32`"),
+        ("10<!-- --><sup>3</sup>, 10<wbr><sup>5</sup>, <b>10<span><sup>7</sup></span></b>", "10^3, 10^5, **10^7**"),
+        (
+            "H<sub>2</sub>O, Ca(OH)<sub>2</sub>, SO<sub>4</sub><sup>2−</sup>, Na<sup>+</sup>",
+            "H2O, Ca(OH)2, SO4^2−, Na+",
+        ),
+        ("x<sub>i</sub>, 101<sub>2</sub>, C<sub>n</sub>H<sub>2n+2</sub>", "x_i, 101_2, C_nH_(2n+2)"),
+        ("1<sup>st</sup>, XIX<sup>e</sup>, M<sup>me</sup>, n<sup>o</sup> 3", "1st, XIXe, Mme, no 3"),
+        ("A 1<sup>1</sup>⁄<sub>2</sub>, <sup>3</sup>/<sub>4</sub>, Brand<sup>®</sup>", "A 1 1⁄2, 3/4, Brand®"),
+        ("<sup>1</sup> Note, isotope <sup>14</sup>C", "1 Note, isotope 14C"),
+        (f"Price<sup>{'small print ' * 5}</sup>", f"Price {'small print ' * 5}".strip()),
+    ],
+)
+def test_exponents_and_indices_are_written_as_people_type_them(html, written):
+    assert main(f"<p>{html}</p>") == written
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        "<sup><a href='#n1'>[1]</a></sup>",
+        "<sup><a href='#n1'>1</a></sup>",
+        "<sup><a href='/docs/page.html#n1'>1</a></sup>",
+        "<a href='#n1'><sup>1</sup></a>",
+        "<sup>[1]</sup>",
+        "<sup>[<i><a href='/wiki/Citation'>citation needed</a></i>]</sup>",
+    ],
+)
+def test_marks_of_footnotes_are_left_out(mark):
+    assert main(f"<p>Words{mark} go on.</p>") == "Words go on."
+    assert main("<p>It ends.<sup>2</sup> It goes on.</p>") == "It ends. It goes on."
+
+
 # -- What is left out -------------------------------------------------------------------------------
 
 
@@ -342,10 +380,12 @@ HOSTILE = {
     "nested forms of bold": "<b><i>" * MANY + "the end",
     "a long list": "<ol>" + "<li>the end" * MANY,
     "wide cells": "<table>" + "<tr><td colspan=1000>the end" * MANY,
-    "high cells": "<table>" + "<tr><td rowspan=65535 colspan=1000>the end<td>x" * MANY,
+    "high cells": "<table>" + "<tr><td rowspan=65535 colspan=1000>the end<td>x" * (MANY // 2),
     "high cells of words": "<table>" + f"<tr><td rowspan=65535>{'the end ' * 20}<td>x" * MANY,
     "cells far to the right": "<table><tr>" + "<td>the end" * MANY + "<td rowspan=0>x" + "<tr><td>y" * MANY,
-    "many small tables": "<table><tr><td rowspan=9>the end<td colspan=99>x<tr><td>y</table>" * MANY,
+    "many small tables": "<table><tr><td rowspan=9>the end<td colspan=99>x<tr><td>y</table>" * (MANY // 3),
+    "raised words": "<p>the" + "<sup>" * (MAX_DEPTH - 10) + " end" + "<i></i><sup>x</sup><!-- -->" * MANY,
+    "small print": "<p>" + "<sup><sub>" * (MAX_DEPTH // 2 - 5) + "the end [" * 100_000,
     "a long table head": "<table><thead>" + "<tr><th>the end<th>x" * (MANY // 2),
     "formulas": "<math alttext='x'></math>" * MANY + "the end",
     "scripts between words": "<p>the end</p><script></script>" * MANY,
