@@ -10,6 +10,7 @@ from plugins.chunking import SplitOptions, split, split_options, split_parameter
 from plugins.kept import Kept
 from plugins.metadata import chunk_of
 from plugins.net import Fetcher, Limits
+from plugins.report import Figures
 from plugins.web.addresses import Rules, path_patterns
 from plugins.web.crawl import Crawl, Failed, Order, Read
 from plugins.web.crawl_tally import Tally
@@ -42,7 +43,7 @@ class UrlIngest(IngestPlugin):
         """
         options = split_options(kwargs, size=1000, overlap=200, markdown=True)
         order = _order(file_path, kwargs)
-        tally = Tally(options.strategy, str(kwargs.get("file_url") or ""))
+        tally = Tally(Figures(str(kwargs.get("file_url") or ""), options.strategy))
 
         def progress(done: int, total: int, message: str) -> None:
             self.report_progress(kwargs, done, total, message)
@@ -260,7 +261,7 @@ def _chunks(
     pieces = list(split([read.page.markdown], options))
     metadata = {**_metadata(read, order, options, params), "chunk_count": len(pieces)}
     for index, piece in enumerate(pieces):
-        tally.add_chunk(len(piece.text))
+        tally.figures.chunks.add(len(piece.text))
         yield chunk_of(piece, metadata, index)
 
 

@@ -2,32 +2,27 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from plugins.base import PluginError
+from plugins.report import Figures, timing
 from plugins.web.crawl import Crawl, Duplicate, Elsewhere, Failed, Outcome, Read
 
 LISTED = 50  # failures and duplicates, so that the statistics stay small
 SHORT = 300  # characters of an address or a sentence in them
-PREVIEW = 2500
 
 
 @dataclass
 class Tally:
     """The counts of one crawl. ``codes`` counts failures by their code."""
 
-    strategy: str
-    file_url: str
+    figures: Figures
     read: int = 0
     unchanged: int = 0
     stale: int = 0
     duplicates: int = 0
     elsewhere: int = 0
     codes: Counter[str] = field(default_factory=Counter)
-    sizes: list[int] = field(default_factory=lambda: [0, 0, 0, 0])  # of chunks: count, sum, least, most
-    characters: int = 0
-    preview: str = ""
     may_pass: bool = True  # all failures are of the kind that passes
     first: Failed | None = None
     listed_failures: list[dict[str, Any]] = field(default_factory=list)
@@ -47,9 +42,7 @@ class Tally:
                     self.first = self.first or Failed(
                         outcome.address, stale.code, stale.message, stale.hint, transient=True
                     )
-                self.characters += len(page.markdown)
-                if len(self.preview) < PREVIEW:
-                    self.preview = f"{self.preview}\n\n{page.markdown}".strip()[:PREVIEW]
+                self.figures.count(page.markdown, "\n\n")
             case Failed():
                 self._add_failure(outcome)
             case Duplicate(address=address, of=of):
@@ -66,10 +59,6 @@ class Tally:
         if len(self.listed_failures) < LISTED:
             entry = {"url": failed.address[:SHORT], "code": failed.code, "message": failed.message[:SHORT]}
             self.listed_failures.append({**entry, "status": failed.status} if failed.status else entry)
-
-    def add_chunk(self, size: int) -> None:
-        count, total, least, most = self.sizes
-        self.sizes = [count + 1, total + size, min(least, size) if count else size, max(most, size)]
 
     def sentence(self) -> str:
         """How it went, for the person who waits."""
@@ -98,34 +87,10 @@ class Tally:
 
     def stats(self, crawl: Crawl) -> dict[str, Any]:
         """The job's ``processing_stats``, with the keys that LAMB's job window reads, and ``pages``."""
-        count, total, least, most = self.sizes
-        now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        timings = [
-            {"stage": stage, "duration_ms": round(seconds * 1000), "message": f"{crawl.done} pages", "timestamp": now}
-            for stage, seconds in crawl.seconds.items()
+        self.figures.clock.timings = [
+            timing(stage, seconds, f"{crawl.done} pages") for stage, seconds in crawl.seconds.items()
         ]
-        return {
-            "content_length": self.characters,
-            "images_extracted": 0,
-            "images_with_llm_descriptions": 0,
-            "llm_calls": [],
-            "total_llm_duration_ms": 0,
-            "chunking_strategy": self.strategy,
-            "chunk_stats": {
-                "count": count,
-                "avg_size": round(total / count, 1) if count else 0.0,
-                "min_size": least,
-                "max_size": most,
-            },
-            "stage_timings": timings,
-            "output_files": {
-                "markdown_url": None,
-                "images_folder_url": None,
-                "original_file_url": self.file_url or None,
-            },
-            "markdown_preview": self.preview,
-            "pages": self._pages(crawl),
-        }
+        return {**self.figures.to_json(), "pages": self._pages(crawl)}
 
     def _pages(self, crawl: Crawl) -> dict[str, Any]:
         return {
