@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 import httpx
 
 from plugins.base import PluginError
+from plugins.passwords import address_without_password
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -170,6 +171,8 @@ def system_resolver(host: str, port: int) -> list[str]:
 
 
 def shortened(url: str) -> str:
+    """*url* for a message."""
+    url = address_without_password(url)
     return repr(url if len(url) <= 200 else url[:200] + "…")
 
 

@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
 from w3lib.url import canonicalize_url, safe_url_string
 
 from plugins.base import PluginError
+from plugins.passwords import address_without_password
 
 MAX_LENGTH = 2000
 MAX_PATTERNS = 100
@@ -81,7 +82,7 @@ def named_address(text: str) -> str:
 
 def shown(text: str) -> str:
     """What was meant as an address, without the password that it may hold, short enough for a message."""
-    return re.sub(r"//[^/?#]*@", "//", text)[:200]
+    return address_without_password(text)[:200]
 
 
 def host_of(address: str) -> str:

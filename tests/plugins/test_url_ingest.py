@@ -342,6 +342,9 @@ def test_a_password_in_an_address_is_told_to_nobody(site, ingest):
     assert run.codes == ["address_blocked"]
     assert run.warnings[0][1]["url"] == "http://h.example/x"
     assert "sesame" not in repr([run.warnings, run.stats, run.told, run.chunks])
+    run = ingest(urls=["me:sesame@h.example/x", "me:sesame@[", f"{site.url}/a"])
+    assert [data["url"] for _, data in run.warnings] == ["h.example/x", "["]
+    assert "sesame" not in repr([run.warnings, run.stats, run.told, run.chunks])
 
 
 def test_a_named_page_that_redirects_inside_is_a_warning(site, ingest):
