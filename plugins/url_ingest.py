@@ -67,7 +67,7 @@ class UrlIngest(IngestPlugin):
 
     def _warn_of_stale(self, read: Read, tally: Tally, kwargs: Mapping[str, Any]) -> None:
         if read.stale and tally.stale <= WARNINGS_EACH:
-            message = f"{read.address} could not be fetched; its text of the last time was taken. {read.stale.message}"
+            message = f"{read.address} could not be read; its text of the last time was taken. {read.stale.message}"
             self.warn(kwargs, message, {"url": read.address, "code": read.stale.code, "stale": True})
 
     def _finish(self, crawl: Crawl, tally: Tally, kwargs: Mapping[str, Any]) -> None:

@@ -23,8 +23,8 @@ class Tally:
     duplicates: int = 0
     elsewhere: int = 0
     codes: Counter[str] = field(default_factory=Counter)
-    may_pass: bool = True  # all failures are of the kind that passes
     first: Failed | None = None
+    first_to_pass: Failed | None = None  # of the named pages, for a reason that passes
     listed_failures: list[dict[str, Any]] = field(default_factory=list)
     listed_duplicates: list[dict[str, Any]] = field(default_factory=list)
 
@@ -39,9 +39,7 @@ class Tally:
                 self.unchanged += unchanged
                 if stale is not None:
                     self.stale += 1
-                    self.first = self.first or Failed(
-                        outcome.address, stale.code, stale.message, stale.hint, transient=True
-                    )
+                    self._note(Failed.of(outcome.address, stale, named=not outcome.target.depth))
                 self.figures.count(page.markdown, "\n\n")
             case Failed():
                 self._add_failure(outcome)
@@ -54,11 +52,15 @@ class Tally:
 
     def _add_failure(self, failed: Failed) -> None:
         self.codes[failed.code] += 1
-        self.may_pass = self.may_pass and failed.transient
-        self.first = self.first or failed
+        self._note(failed)
         if len(self.listed_failures) < LISTED:
             entry = {"url": failed.address[:SHORT], "code": failed.code, "message": failed.message[:SHORT]}
             self.listed_failures.append({**entry, "status": failed.status} if failed.status else entry)
+
+    def _note(self, failed: Failed) -> None:
+        self.first = self.first or failed
+        if failed.named and failed.transient:
+            self.first_to_pass = self.first_to_pass or failed
 
     def sentence(self) -> str:
         """How it went, for the person who waits."""
@@ -72,18 +74,24 @@ class Tally:
         return ", ".join(parts)
 
     def nothing_read(self) -> PluginError:
-        """Why the whole crawl failed: as its first page did, which is the one that was named first."""
-        if self.first is None:
+        """Why the whole crawl failed: as its first page did, which is the one that was named first.
+
+        When any of the named pages failed for a reason that passes, that is the reason, and the crawl is tried again:
+        it may bring text then, whatever is wrong with the others for good. What only links led to decides nothing:
+        behind a start that cannot be read there are often just more such pages.
+        """
+        reason = self.first_to_pass or self.first
+        if reason is None:
             return PluginError(
                 "fetch_timeout",
                 "The time for the crawl was over before its first page.",
                 hint="Raise timeout.",
             )
-        message = self.first.message
+        message = reason.message
         if self.failed > 1:
             message = f"None of {self.failed} pages could be read. {message}"
         context = {"failures": self.listed_failures[:10]}
-        return PluginError(self.first.code, message, hint=self.first.hint, transient=self.may_pass, context=context)
+        return PluginError(reason.code, message, hint=reason.hint, transient=reason.transient, context=context)
 
     def stats(self, crawl: Crawl) -> dict[str, Any]:
         """The job's ``processing_stats``, with the keys that LAMB's job window reads, and ``pages``."""

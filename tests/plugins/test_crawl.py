@@ -474,6 +474,91 @@ def test_a_redirect_with_a_familiar_etag_is_fetched(site, tmp_path):
     assert not run.of(Read)[0].unchanged
 
 
+WALL = "<title>Just a moment...</title><p>Enable JavaScript and cookies to continue</p>"
+SHELL = '<div id="root">Loading…</div><script src="/app.js"></script>'
+IN_PLACE_OF_A_PAGE = {
+    "wall": {"body": WALL},
+    "refusing wall": {"body": WALL, "status": 403},
+    "wall that asks for no index": {"body": WALL, "X_Robots_Tag": "noindex"},
+    "nothing": {"status": 204},
+    "empty": {"body": "<title>A</title><img src='a.png'>"},
+    "shell": {"body": SHELL},
+}
+
+
+@pytest.mark.parametrize("answer", IN_PLACE_OF_A_PAGE.values(), ids=IN_PLACE_OF_A_PAGE)
+def test_what_stands_in_a_pages_place_does_not_take_the_place_of_its_text(site, tmp_path, answer):
+    site.article("/", f"Start. {TEXT}", "/a")
+    site.article("/a", f"A. {TEXT}", "/b")
+    site.article("/b", f"B. {TEXT}")
+    crawl(site, kept=tmp_path)
+    site.page("/a", **answer)
+    for _ in range(2):
+        run = crawl(site, kept=tmp_path)
+        assert run.read == ["", "a", "b"]
+        assert run.of(Read)[1].page.markdown == f"A. {TEXT}"
+        assert run.of(Read)[1].stale.code in {"bot_wall", "no_text"}
+        assert not run.of(Read)[0].stale
+    site.article("/a", f"A again. {TEXT}")
+    run = crawl(site, kept=tmp_path)
+    assert run.of(Read)[1].page.markdown == f"A again. {TEXT}"
+    assert not run.of(Read)[1].stale
+
+
+@pytest.mark.parametrize("answer", [{"body": WALL}, {"status": 503}])
+def test_a_redirect_to_a_wall_or_to_an_error_does_not_take_the_place_of_a_text_either(site, tmp_path, answer):
+    site.article("/", f"Start. {TEXT}", "/a")
+    site.article("/a", f"A. {TEXT}")
+    crawl(site, kept=tmp_path)
+    site.page("/a", status=302, Location="/check")
+    site.page("/check", **answer)
+    run = crawl(site, kept=tmp_path)
+    assert run.read == ["", "a"]
+    assert run.of(Read)[1].stale
+
+
+@pytest.mark.parametrize("answer", IN_PLACE_OF_A_PAGE.values(), ids=IN_PLACE_OF_A_PAGE)
+def test_what_stands_in_a_pages_place_is_not_kept(site, tmp_path, answer):
+    site.page("/", **{"ETag": '"1"', **answer})
+    crawl(site, kept=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_page_that_is_gone_is_not_taken_from_before_that(site, tmp_path, status):
+    site.article("/", f"Start. {TEXT}", "/a")
+    site.article("/a", f"A. {TEXT}")
+    crawl(site, kept=tmp_path)
+    for answer in (status, 500):
+        site.page("/a", status=answer)
+        run = crawl(site, kept=tmp_path)
+        assert run.read == [""]
+        assert run.of(Failed)[0].status == answer
+
+
+def test_a_page_that_asks_to_be_left_out_is_not_taken_from_before_that(site, tmp_path):
+    site.article("/", f"Start. {TEXT}", "/a")
+    site.article("/a", f"A. {TEXT}")
+    crawl(site, kept=tmp_path)
+    site.page("/a", f"<p>A. {TEXT}</p>", X_Robots_Tag="noindex")
+    assert crawl(site, kept=tmp_path).codes == {"/a": "robots"}
+    site.page("/a", status=500)
+    assert crawl(site, kept=tmp_path).codes == {"/a": "robots"}
+
+
+def test_a_page_that_points_on_is_remembered_as_that(site, tmp_path):
+    site.page("/", '<meta http-equiv="refresh" content="0; url=/a">')
+    site.article("/a", f"A. {TEXT}")
+    crawl(site, kept=tmp_path)
+    assert crawl(site, kept=tmp_path).read == ["a"]
+    assert site.statuses[-2:] == [304, 304]
+    site.page("/", status=500)
+    assert crawl(site, kept=tmp_path).read == ["a"]
+    site.page("/", '<meta http-equiv="refresh" content="0; url=/b">')
+    site.page("/b", status=503)
+    assert crawl(site, kept=tmp_path).codes == {"/": "http_status"}
+
+
 def test_damaged_memories_are_forgotten(site, tmp_path):
     site.article("/", TEXT)
     crawl(site, kept=tmp_path)
