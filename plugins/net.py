@@ -211,17 +211,19 @@ class Fetcher:
         *,
         follow: bool = True,
         unwanted: Callable[[httpx.Headers], bool] = lambda _: False,
+        until: float = math.inf,
     ) -> Fetched:
         """Fetch *url*, whatever status the answer has.
 
         :param headers: further ones, such as ``If-None-Match``
         :param follow: whether redirects are followed, or handed to the caller
         :param unwanted: tells by an answer's headers that its body is not fetched; it is empty then
+        :param until: of ``time.monotonic``; ends the fetch where that is sooner than the limits do
         :raises AddressBlocked, NameNotFound: before anything was sent there
         :raises FetchError:
         """
         self.guard.check_url(url)
-        self._transport.backend.deadline = time.monotonic() + self.limits.seconds
+        self._transport.backend.deadline = min(time.monotonic() + self.limits.seconds, until)
         try:
             with self._client.stream("GET", url.strip(), headers=headers, follow_redirects=follow) as answer:
                 content = b"" if unwanted(answer.headers) else self._body(answer)

@@ -173,8 +173,8 @@ _MANNERS: ParameterSpecs = {
         "min": 1,
         "max": 5 * 3600,
         "description": "Seconds that the whole crawl may take",
-        "help_text": "What was read until then is ingested, and a warning says how much was left out. A single page "
-        "may take a minute.",
+        "help_text": "What was read until then is ingested, and a warning says how much was left out. One page may "
+        "take two minutes, with its redirects and pauses.",
     },
     "api_url": {
         "type": "string",

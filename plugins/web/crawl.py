@@ -14,7 +14,7 @@ from plugins.web.addresses import Rules, Scope, cleaned, extension_of, named_add
 from plugins.web.frontier import Frontier, PagesRead, Target
 from plugins.web.html_markdown import WebPage
 from plugins.web.page_memory import PageMemories, PageMemory
-from plugins.web.polite import PoliteFetcher
+from plugins.web.polite import OutOfTime, PoliteFetcher
 from plugins.web.robots import forbidden
 from plugins.web.web_pages import UNREADABLE, is_unreadable, read_answer, unsupported
 
@@ -185,15 +185,22 @@ class Crawl:
 
     def _outcomes(self) -> Iterator[Outcome]:
         yield from self._begin()
+        late: list[Target] = []  # of one host perhaps, while others still answer in time
         while self._asked < self._limit and (target := self._frontier.pop()):
             if time.monotonic() >= self._until:
-                self._frontier.put_back(target)
-                self.out_of_time = True
-                return
-            outcome = self._visit(target)
+                late.append(target)
+                break
+            try:
+                outcome = self._visit(target)
+            except OutOfTime:
+                late.append(target)
+                continue
             if not isinstance(outcome, Failed) or outcome.code != "robots" or outcome.status:
                 self._asked += 1  # robots.txt was heeded without asking
             yield outcome
+        self.out_of_time = bool(late)
+        for target in reversed(late):
+            self._frontier.put_back(target)
 
     def _begin(self) -> Iterator[Failed]:
         """Let the named addresses wait for their turn; those that are none have failed."""
@@ -211,6 +218,7 @@ class Crawl:
         self._progress(self.done, self.done + ahead, message)
 
     def _visit(self, target: Target) -> Outcome:
+        """:raises OutOfTime: it was not asked for"""
         try:
             try:
                 return self._follow(target)

@@ -27,6 +27,11 @@ def site():
         yield running
 
 
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch):
+    monkeypatch.setattr(polite, "ROBOTS_PAUSE", 0.01)
+
+
 class Run:
     """One crawl to its end, with names that only tests know."""
 
@@ -291,6 +296,66 @@ def test_a_robots_txt_that_is_missing_allows_and_one_that_fails_forbids(site, st
         assert str(status) in run.of(Failed)[0].message
 
 
+def fails(times, failure, then):
+    """An answer of *failure* some times, and of *then* from then on."""
+    failures = iter(range(times))
+    return lambda handler: then(handler) if next(failures, None) is None else failure(handler)
+
+
+def breaks_off(handler):
+    handler.close_connection = True
+
+
+FAILURES = {
+    "500": lambda handler: handler.send(b"", 500),
+    "429": lambda handler: handler.send(b"", 429),
+    "a pause": lambda handler: handler.send(b"", 503, {"Retry-After": "0"}),
+    "broken connection": breaks_off,
+    "silence": lambda handler: handler.site.closing.wait(0.6),
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
+def test_a_robots_txt_that_fails_for_the_moment_is_asked_for_again_with_growing_pauses(site, monkeypatch, failure):
+    monkeypatch.setattr(polite, "ROBOTS_PAUSE", 0.1)
+    rules = b"User-agent: *\nDisallow: /private\n"
+    site.answers["/robots.txt"] = fails(2, failure, lambda handler: handler.send(rules))
+    site.article("/", f"Start. {TEXT}", "/private", "/b")
+    site.article("/b", f"B. {TEXT}")
+    run = crawl(site)
+    assert run.read == ["", "b"]
+    assert run.codes == {"/private": "robots"}
+    assert [asked.path for asked in site.asked][:4] == ["/robots.txt"] * 3 + ["/"]
+    assert gaps(site)[0] > 0.09
+    assert gaps(site)[1] > 0.19
+
+
+def test_a_robots_txt_that_goes_on_failing_is_given_up_and_asked_for_no_more(site):
+    site.page("/robots.txt", status=500)
+    run = read_alone(site, "/a", "/b")
+    assert set(run.codes.values()) == {"robots"}
+    assert all(failed.transient for failed in run.of(Failed))
+    assert [asked.path for asked in site.asked] == ["/robots.txt"] * 3
+
+
+@pytest.mark.parametrize("answer", [{"status": 404}, {"status": 403}, {"status": 302, "Location": "/robots.txt"}])
+def test_a_robots_txt_that_is_not_there_is_asked_for_once(site, answer):
+    site.page("/robots.txt", **answer)
+    site.article("/", TEXT)
+    assert crawl(site).read == [""]
+    assert [asked.path for asked in site.asked].count("/robots.txt") == (11 if "Location" in answer else 1)
+
+
+def test_a_robots_txt_is_not_waited_for_past_the_end_of_the_crawl(site, monkeypatch):
+    monkeypatch.setattr(polite, "ROBOTS_PAUSE", 30.0)
+    site.page("/robots.txt", status=500)
+    site.article("/", TEXT)
+    began = time.monotonic()
+    run = crawl(site, seconds=20)
+    assert time.monotonic() - began < 5
+    assert run.codes == {"/": "robots"}
+
+
 def test_a_site_that_cannot_be_reached_is_said_to_be_that():
     run = Run(Order(singles=("http://127.0.0.1:9/a", "http://127.0.0.1:9/b", "http://no-such.invalid/c"), delay=0))
     assert run.codes == {"/a": "fetch_failed", "/b": "fetch_failed", "/c": "host_not_found"}
@@ -429,6 +494,71 @@ def test_a_crawl_that_takes_too_long_ends_with_what_it_has(site):
     assert run.crawl.out_of_time
     assert run.crawl.left_out == 51 - len(run.read)
     assert not crawl(site, "/1", seconds=5).crawl.out_of_time
+
+
+def test_the_end_of_a_crawl_ends_every_request(site):
+    site.article("/", f"Start. {TEXT}", "/a", "/b")
+    site.answers["/a"] = lambda handler: handler.drip(20)
+    began = time.monotonic()
+    run = crawl(site, seconds=1, limits=Limits(seconds=20, silence_seconds=10))
+    assert time.monotonic() - began < 3
+    assert run.read == [""]
+    assert run.codes == {"/a": "fetch_timeout"}
+    assert run.crawl.out_of_time
+    assert run.crawl.left_out == 1
+
+
+def test_a_host_whose_turn_comes_too_late_keeps_no_other_from_its_turn(site):
+    for path in ("/a", "/b"):
+        site.article(path, f"{path}. {TEXT}")
+    with Site() as other:
+        other.article("/c", f"C. {TEXT}")
+        singles = (f"{site.url}/a", f"{site.url}/b", f"{other.url}/c")
+        began = time.monotonic()
+        run = Run(Order(singles=singles, delay=30, seconds=20, respect_robots=False))
+    assert time.monotonic() - began < 5
+    assert run.read == ["a", "c"]
+    assert run.crawl.out_of_time
+    assert run.crawl.left_out == 1
+    assert site.paths() == ["/a"]  # not even at the end of the crawl, before its turn
+
+
+def slow(to):
+    """A redirect that takes a while."""
+
+    def answer(handler):
+        handler.site.closing.wait(0.2)
+        handler.send(b"", 302, {"Location": to})
+
+    return answer
+
+
+def test_the_visit_of_one_page_ends_however_many_redirects_it_takes(site, monkeypatch):
+    monkeypatch.setattr(polite, "VISIT", 0.7)
+    for number in range(9):
+        site.answers[f"/{number}"] = slow(f"/{number + 1}")
+    site.article("/9", TEXT)
+    site.article("/a", f"A. {TEXT}")
+    began = time.monotonic()
+    run = read_alone(site, "/0", "/a", respect_robots=False)
+    assert time.monotonic() - began < 1.5
+    assert run.codes == {"/0": "fetch_timeout"}
+    assert run.of(Failed)[0].transient
+    assert run.read == ["a"]
+    assert not run.crawl.out_of_time
+
+
+def test_a_pause_that_is_longer_than_a_visit_is_not_waited_for(site, monkeypatch):
+    monkeypatch.setattr(polite, "VISIT", 1.0)
+    site.answers["/busy"] = busy(99, {"Retry-After": "30"})
+    site.page("/moved", status=302, Location="/there")
+    site.article("/there", TEXT)
+    site.page("/robots.txt", "User-agent: *\nCrawl-delay: 3\n")
+    began = time.monotonic()
+    run = read_alone(site, "/busy", "/moved")
+    assert time.monotonic() - began < 3
+    assert run.codes == {"/busy": "http_status", "/moved": "fetch_timeout"}
+    assert "longer than a page may" in run.of(Failed)[1].message
 
 
 # -- What was fetched before ------------------------------------------------------------------------

@@ -24,6 +24,7 @@ METADATA_SERVICE = "http://169.254.169.254/latest/meta-data/"
 
 @pytest.fixture
 def site(monkeypatch):
+    monkeypatch.setattr("plugins.web.polite.ROBOTS_PAUSE", 0.01)
     monkeypatch.setenv("KB_FETCH_ALLOW_PRIVATE", "127.0.0.0/8")
     with Site() as running:
         yield running
