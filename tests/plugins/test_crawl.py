@@ -231,6 +231,40 @@ def test_a_canonical_link_is_believed_when_the_titles_agree(site):
     assert [(d.address, d.of) for d in run.of(Duplicate)] == [(f"{site.url}/a", f"{site.url}/print/a")]
 
 
+def test_a_page_of_a_list_that_names_the_first_as_its_canonical_address_is_read(site):
+    """A common mistake: the second page of a list is not the first."""
+    for number in range(1, 4):
+        entries = "".join(f"<li>Entry {number}{letter}: what was found in room {number}.</li>" for letter in "abcdef")
+        more = f'<a href="/list?page={number + 1}">Next</a>' if number < 3 else ""
+        site.page(
+            f"/list?page={number}" if number > 1 else "/list",
+            f'<title>Findings</title><link rel="canonical" href="/list"><body><main><h1>Findings</h1><p>{TEXT * 3}</p>'
+            f"<ul>{entries}</ul>{more}</main>",
+        )
+    run = crawl(site, "/list")
+    assert run.read == ["list", "list?page=2", "list?page=3"]
+
+
+@pytest.mark.parametrize(
+    ("other", "is_double"),
+    [
+        (f"{TEXT} Printed on 5 May 2024.", True),
+        (f"{TEXT} " * 9 + "Page 1 of 1.", True),
+        (TEXT.split(",", maxsplit=1)[0], False),  # no sentence of the first
+        (f"{TEXT} " * 9 + "The annex, which is for members, opens at noon and closes at four; its door is in the yard "
+         "behind the mill.", False),
+        ("Closed.", False),
+    ],
+)  # fmt: skip
+def test_no_text_is_lost_to_a_canonical_link(site, other, is_double):
+    head = '<link rel="canonical" href="/a">'
+    site.article("/", f"Start. {TEXT}", "/a", "/b")
+    site.article("/a", TEXT, title="A", head=head)
+    site.article("/b", other, title="A", head=head)
+    run = crawl(site)
+    assert run.read == (["", "a"] if is_double else ["", "a", "b"])
+
+
 @pytest.mark.parametrize("loop", [{"/x": "/x"}, {"/x": "/y", "/y": "/x"}])
 def test_a_redirect_that_never_ends_does(site, loop):
     for path, to in loop.items():
