@@ -29,6 +29,7 @@ from plugins.web.html_hidden import (
     names_of,
     words_of,
 )
+from plugins.web.html_tree import parsed
 from plugins.web.html_writer import HEADINGS, attribute, write_markdown
 
 ENOUGH = 30  # characters; fewer are hardly what a page is about
@@ -92,7 +93,7 @@ def main_text(soup: BeautifulSoup, text: str, base: str, scripted: bool) -> str:
         markdown = write_markdown(body, base)
     only_links = not _LETTERS.search(markdown) and not scripted
     if len(markdown) < ENOUGH and (only_links or before[id(body)].prose > len(markdown) + 100):
-        whole = BeautifulSoup(text, "lxml")
+        whole = parsed(text)
         drop_invisible(whole)
         return write_markdown(whole.body or whole, base)
     if title and not part.find("h1") and _LETTERS.search(markdown):

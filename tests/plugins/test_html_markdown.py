@@ -546,3 +546,21 @@ def test_orders_to_robots_are_read_in_the_spellings_that_sites_use(said, obeyed)
 def test_all_metas_for_robots_hold():
     head = '<meta name="robots" content="max-image-preview:large"><meta name="robots" content="noindex,nofollow">'
     assert read_html(f"<html><head>{head}</head><body><p>Text</p></body></html>", "https://e.org/").noindex
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<title>T</title><main><p>{}</p></main>",
+        "<!doctype html><title>T</title><meta charset=utf-8><article><h1>Head</h1>{}</article>",
+        "<!doctype html><html><head><title>T</title><section>{}</section></head><body><p>more</p></body></html>",
+        "<title>T</title><section>{}</section><p>after</p>",
+    ],
+)
+def test_a_page_without_a_body_tag_has_a_body(page):
+    words = "Text that stands on the page, long enough to be its text."
+    read = read_html(page.format(words), "https://example.org/")
+    assert words in read.markdown
+    assert read.title == "T"
+    if "after" in page:
+        assert read.markdown.index(words) < read.markdown.index("after")

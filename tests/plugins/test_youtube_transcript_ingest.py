@@ -385,7 +385,7 @@ def test_consent_to_cookies_is_given_once_and_not_for_ever(ingest, failure, yout
 @pytest.mark.parametrize("path", [WATCH, TIMEDTEXT])
 def test_an_answer_without_end_ends_in_time(youtube, kind, code, path):
     youtube.faults[path] = Fault(kind=kind)
-    limits = Limits(body_bytes=2_000_000, seconds=0.6, silence_seconds=0.3)
+    limits = Limits(content_bytes=2_000_000, seconds=0.6, silence_seconds=0.3)
     began = time.monotonic()
     with Reader(youtube.proxy, limits=limits) as reader, pytest.raises(PluginError) as caught:
         reader.captions(ID, "en")
