@@ -14,7 +14,8 @@ from typing import Any
 from plugins.base import Chunk, IngestPlugin, ParameterSpecs, PluginError, PluginRegistry
 from plugins.kept import Kept, key_of
 from plugins.text import decode
-from plugins.videos.subtitles import Cue, Passage, is_subtitles, passages, read_subtitles, tidy, timestamp
+from plugins.videos.subtitle_files import is_subtitles, read_subtitles
+from plugins.videos.subtitles import Cue, Passage, passages, tidy, timestamp
 from plugins.videos.video_addresses import Wanted, wanted
 from plugins.videos.youtube import Captions, YouTube, same_language
 
@@ -118,7 +119,8 @@ class YouTubeTranscriptIngest(IngestPlugin):
         with tally.timing("reading"):
             subtitles = read_subtitles(text)
         if subtitles.damaged:
-            self.warn(kwargs, f"Subtitles with damaged times: {subtitles.damaged}. Their text is with the one before.")
+            message = f"Subtitles with damaged times: {subtitles.damaged}. They are placed between their neighbours."
+            self.warn(kwargs, message)
         video_id = next((one.video_id for one in named if one.video_id), "")
         if named and not video_id:
             self.warn(kwargs, "video_url names no video, so the chunks do not link to one.")

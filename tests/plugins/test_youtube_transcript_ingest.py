@@ -606,9 +606,12 @@ def test_subtitles_in_a_text_file_are_known_by_what_they_are(ingest, tmp_path):
 
 def test_damaged_times_are_told_in_the_diary(ingest, tmp_path):
     path = tmp_path / "talk.srt"
-    path.write_text(SRT.replace("00:01:01,500", "00:01:"))
-    job = ingest(path)
-    assert "Hablamos del agua." in job.chunks[0]["text"]
+    path.write_text(SRT.replace("00:00:01,000", "00:00:"))
+    job = ingest(path, chunk_duration=5)
+    assert [(chunk["text"], chunk["metadata"]["start_time"]) for chunk in job.chunks] == [
+        ("¡Buenos días!", 0.0),
+        ("Hablamos del agua.", 61.5),
+    ]
     assert "damaged times: 1" in job.warnings[0][0]
 
 
