@@ -168,7 +168,7 @@ def _seconds(time: str) -> float | None:
         return None
     hours, minutes, seconds, fraction = found.groups("0")
     whole = int(hours) * 3600 + int(minutes) * 60 + int(seconds)
-    return round(whole + int(fraction) / 10 ** len(fraction), 3)
+    return (whole * 1000 + round(float(f"0.{fraction}") * 1000)) / 1000
 
 
 def _at_lost_times(shown: _Shown, following: int | None) -> Iterator[_Shown]:
