@@ -14,13 +14,14 @@ MOST = 5_000  # fields and comments of a document
 MOST_CHARACTERS = 500_000  # of all of them together
 MOST_FIELDS = 10_000  # empty ones among them: the time that pdfium takes to find them grows with their square, 3 s
 _MOST_OPTIONS = 1_000  # of a list to choose from
-_LONG = 30  # characters; texts as long do not stand on a page twice by chance
+_LONG = 30  # characters; comments as long do not stand in the text by chance
+_ROW = 6.0  # points; fields of a row are seldom exactly as high as each other
 
 # Numbers of the PDF standard
 _HIDDEN = 2 | 32  # flags of an annotation: hidden, not on the screen
 _PASSWORD = 1 << 13  # flag of a text field
-_WIDGET, _FREE_TEXT, _RICH_TEXT = 20, 3, 1
-_COMMENTS = frozenset({_RICH_TEXT, _FREE_TEXT, *range(4, 16)})  # notes, shapes, marked text, stamps, ink
+_NOTE, _FREE_TEXT, _WIDGET = 1, 3, 20
+_COMMENTS = frozenset({_NOTE, _FREE_TEXT, *range(4, 16)})  # notes, shapes, marked text, stamps, ink
 _CHECKBOX, _RADIO, _COMBO, _LIST, _TEXT = 2, 3, 4, 5, 6
 _MEANINGLESS = re.compile(r"on|yes|\d*", re.IGNORECASE)  # what programs call a box that is ticked
 _PLUMBING = re.compile(r"\[\d+\]|#\w+(?:\[\d+\])?\.")  # of names of fields
@@ -33,6 +34,7 @@ class _Said:
     box: tuple[float, float, float, float]
     label: str
     text: str
+    is_field: bool
 
     @property
     def line(self) -> str:
@@ -59,8 +61,7 @@ class PdfFields:
             # not by init_forms(): then each opening of a page would prepare its fields for the screen
             self._config = raw.FPDF_FORMFILLINFO(version=2)
             self._form = raw.FPDFDOC_InitFormFillEnvironment(self._pdf, self._config)
-        else:
-            self.left_out += count
+        self.left_out = 0 if self._form else count
         wanted = _COMMENTS | {_WIDGET} if self._form else _COMMENTS
         self._numbers = {
             index: [number for number, kind in found.items() if kind in wanted] for index, found in kinds.items()
@@ -107,7 +108,7 @@ class PdfFields:
             return None
         kind = raw.FPDFAnnot_GetSubtype(annotation)
         label, text = _field(self._form, annotation) if kind == _WIDGET else _comment(annotation, kind)
-        return _Said(_box(annotation), label, text) if text else None
+        return _Said(_box(annotation), label, text, kind == _WIDGET) if text else None
 
 
 @contextmanager
@@ -219,26 +220,34 @@ def _fresh(page: Any, found: list[_Said]) -> list[_Said]:
         fresh = [said for said in found if not _is_drawn(said, text_page, whole)]
     finally:
         text_page.close()
-    turned = page.get_rotation()
-    return sorted(fresh, key=lambda said: _place(said.box, turned))
+    return _ordered(fresh, page.get_rotation())
 
 
 def _is_drawn(said: _Said, text_page: Any, whole: str) -> bool:
     words = _words(said.text)
     if words not in whole:
         return False
-    return len(words) >= _LONG or words in _words(text_page.get_text_bounded(*said.box))
+    return (not said.is_field and len(words) >= _LONG) or words in _words(text_page.get_text_bounded(*said.box))
 
 
 def _words(text: str) -> str:
     return "".join(text.split())
 
 
-def _place(box: tuple[float, float, float, float], turned: int) -> tuple[float, float]:
-    """Row and place in it. Fields of a row are seldom exactly as high as each other.
+def _ordered(found: list[_Said], turned: int) -> list[_Said]:
+    """Row by row, and each from left to right.
 
     :param turned: by how many degrees, clockwise, the page is shown
     """
+    rows: list[tuple[float, list[tuple[float, _Said]]]] = []
+    for down, along, said in sorted(((*_place(said.box, turned), said) for said in found), key=lambda one: one[:2]):
+        if not rows or down - rows[-1][0] > _ROW:
+            rows.append((down, []))
+        rows[-1][1].append((along, said))
+    return [said for _, row in rows for _, said in sorted(row, key=lambda one: one[0])]
+
+
+def _place(box: tuple[float, float, float, float], turned: int) -> tuple[float, float]:
+    """How far down the page, and how far to the right, from anywhere."""
     left, bottom, right, top = box
-    down, along = {90: (left, bottom), 180: (bottom, -right), 270: (-right, -top)}.get(turned, (-top, left))
-    return down // 6, along
+    return {90: (left, bottom), 180: (bottom, -right), 270: (-right, -top)}.get(turned, (-top, left))

@@ -1,10 +1,13 @@
 """What is filled into the forms of PDFs, and what people have noted on their pages."""
 
+import contextlib
 import io
+import random
 import time
 
 import pytest
 
+from plugins.base import PluginError
 from plugins.documents import pdf_fields, pdf_pages
 from plugins.documents.convert import to_document
 from plugins.source import Source
@@ -114,7 +117,19 @@ def test_what_the_text_of_the_page_holds_at_the_place_of_a_field_is_not_told_twi
     marked = note("Highlight", "Name: Ana", (72, 716))
     assert lines(drawn, elsewhere, marked, text=text) == ["witness: Ana"]
     printed = "The reviewers ask for a second look at this page."
-    assert lines(note("Text", printed, (500, 100)), note("Text", "look", (500, 80)), text=printed) == ["Comment: look"]
+    told = lines(
+        note("Text", printed, (500, 100)),
+        note("Text", "look", (500, 80)),
+        field("Tx", "wish", (72, 60), f"/V ({printed})"),
+        text=printed,
+    )
+    assert told == ["Comment: look", f"wish: {printed}"]
+
+
+def test_a_row_is_read_from_left_to_right_though_its_fields_are_not_exactly_as_high():
+    places = [("c", (400, 503)), ("a", (72, 500)), ("b", (230, 505)), ("d", (72, 480))]
+    told = lines(*(field("Tx", name, place, "/V (x)") for name, place in places))
+    assert told == ["a: x", "b: x", "c: x", "d: x"]
 
 
 def test_a_field_that_is_shown_twice_on_a_page_is_told_once():
@@ -167,3 +182,27 @@ def test_damaged_fields_do_not_keep_the_page_from_being_read(damaged):
     (page,) = pages(pdf(["Apple"], annotations={1: [damaged, field("Tx", "name", (72, 500), "/V (Ana)")]}))
     assert page.startswith("Apple")
     assert page.endswith("name: Ana")
+
+
+def test_random_damage_to_a_form_is_survived_or_explained():
+    options = f"/Ff {1 << 17} /Opt [[(es) (Spain)] [(fr) (France)]] /V (fr)"
+    box = "/AP << /N << /Yes 3 0 R >> >> /AS /Yes /V /Yes"
+    whole = pdf(
+        ["Form"],
+        annotations={
+            1: [
+                field("Tx", "name", (72, 500), "/V (Ana)"),
+                field("Ch", "Country", (72, 480), options),
+                field("Btn", "Agreed", (72, 460), box),
+                note("Text", "Check this", (72, 440), "/T (Ana)"),
+            ]
+        },
+    )
+    chance = random.Random(5)
+    for _ in range(200):
+        data = bytearray(whole)
+        for _ in range(chance.randrange(1, 12)):
+            place = chance.randrange(len(data))
+            data[place : place + chance.choice([0, 1, 4])] = chance.randbytes(chance.choice([0, 1, 4]))
+        with contextlib.suppress(PluginError):
+            convert(bytes(data))

@@ -135,7 +135,7 @@ def test_first_cues_without_readable_times_come_before_the_first_that_has_them(l
 
 
 def test_what_stands_before_the_first_times_is_not_lost():
-    for head in ("Good morning\n\n", "WEBVTT - a talk\nLanguage: en\n\nGood morning\n\n"):
+    for head in ("Good morning\n\n", "WEBVTT\nLanguage: en\n\nGood morning\n\n", "WEBVTT\n--> 1:\nGood morning\n\n"):
         read = read_subtitles(f"{head}00:02.000 --> 00:03.000\nand welcome")
         assert [(cue.start, cue.text) for cue in read.cues] == [(0.0, "Good morning"), (2.0, "and welcome")]
 
