@@ -1,4 +1,4 @@
-"""Captions: reading .srt and .vtt, cleaning what is no speech, and grouping what is into passages of some duration.
+"""Captions as cues: cleaning what is no speech, and grouping what is into passages of some duration.
 
 The one promise throughout: no spoken word is lost. Where speech and decoration cannot be told apart, the text stays.
 """
@@ -6,19 +6,11 @@ The one promise throughout: no spoken word is lost. Where speech and decoration 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from html import unescape
 from itertools import pairwise
 
-import pysubs2
-from pysubs2.formats.subrip import SubripFormat
-from pysubs2.formats.webvtt import WebVTTFormat
-
-from plugins.base import PluginError
 from plugins.chunking import SplitOptions, split
 
 MAX_CHARACTERS = 20_000  # of a passage, about half an hour of speech; embedding vendors take little more at once
-# Stand for what pysubs2 would not take for text. Both are private characters, which no captions have.
-_BACKSLASH, _COLON = "\ue000", "\ue001"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,102 +25,6 @@ class Cue:
     end: float
     text: str
     original: str = ""
-
-
-@dataclass(frozen=True)
-class Subtitles:
-    """What a subtitle file holds.
-
-    :param form: ``srt`` or ``vtt``
-    :param language: as the file names it, or empty
-    :param damaged: how many cues have times that cannot be read; their text is with the cue before
-    """
-
-    form: str
-    language: str
-    cues: list[Cue]
-    damaged: int
-
-
-# -- Reading files ----------------------------------------------------------------------------------
-
-_TIME = r"(?:\d{1,4}:)?\d{1,2}:\d{2}[.,]\d{1,3}"
-_TIMING = re.compile(rf"{_TIME}\s*-->\s*{_TIME}")
-_DAMAGED = re.compile(r"\d+:[\d:.,]*\s*-->")  # begins like one
-_ASIDE = re.compile(r"(?:\A|\n\n)(?:NOTE(?: .*)?|STYLE|REGION)(?:\n.+)*(?=\n\n|\Z)")
-_LANGUAGE = re.compile(r"\AWEBVTT.*(?:\n.+)*?\nLanguage: *([A-Za-z][\w-]*)")
-_COUNTER = {
-    "vtt": re.compile(rf"(?:\A|\n\n)(?:.+\n)?(?={_TIME}\s*-->)"),
-    "srt": re.compile(rf"(?:\A|\n\n)(?:\d+\n)?(?={_TIME}\s*-->)"),
-}
-_WORD_TIME = re.compile(rf"<{_TIME}>")
-_POSITION = re.compile(rf"\{{{_BACKSLASH}[^{{}}\n]*\}}")
-_TAG = re.compile(r"</?(?:[bicusvp]|font|span|ruby|rt|lang|em|strong|div)(?:[.\s][^<>]*)?>", re.I)
-_BREAK = re.compile(r"<br\s*/?>", re.I)
-_ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z]{2,8});", re.I)
-
-
-def is_subtitles(text: str) -> bool:
-    """Whether *text* is a subtitle file, whatever its name."""
-    return text.lstrip("\ufeff \n").startswith("WEBVTT") or bool(_TIMING.search(text))
-
-
-def read_subtitles(text: str) -> Subtitles:
-    """The cues of an .srt or .vtt file.
-
-    :raises PluginError: ``corrupt`` when there are none
-    """
-    text = _tight(text)
-    form = "vtt" if text.startswith("WEBVTT") else "srt"
-    language = _LANGUAGE.match(text)
-    prepared, damaged = _prepared(text, form)
-    # Tags are kept, because pysubs2 would also take words between braces for some.
-    events = pysubs2.SSAFile.from_string(prepared, format_=form, keep_html_tags=True)
-    cues = [Cue(event.start / 1000, max(event.start, event.end) / 1000, _plain(event.text)) for event in events]
-    if not cues:
-        raise PluginError(
-            "corrupt",
-            "The file holds no subtitles that can be read.",
-            hint="Open it in a video player or in a subtitle editor, and save it again as .srt or .vtt.",
-        )
-    return Subtitles(form, language[1] if language else "", cues, damaged)
-
-
-def _tight(text: str) -> str:
-    """Without blanks around lines, and with one empty line at most between two."""
-    lines = [line.strip() for line in text.lstrip("\ufeff").split("\n")]
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines).strip("\n"))
-
-
-def _prepared(text: str, form: str) -> tuple[str, int]:
-    """In a shape that pysubs2 reads without loss, and how many cues have damaged times.
-
-    It takes notes and names of cues for speech, a number at the end of a cue for the counter of the next, and any line
-    with two times in it (as words of automatic captions have) for a timing.
-    """
-    text = _WORD_TIME.sub("", text).replace("\\", _BACKSLASH)
-    if form == "vtt":
-        text = _ASIDE.sub("", text)
-    lines = [_readable(line, form) for line in text.split("\n")]
-    kept = [line for line in lines if line is not None]
-    return _COUNTER[form].sub("\n\n0\n", "\n".join(kept)) + "\n\n0\n", len(lines) - len(kept)
-
-
-def _readable(line: str, form: str) -> str | None:
-    """A line as pysubs2 may see it; None for times that it cannot read."""
-    two_times = len((WebVTTFormat if form == "vtt" else SubripFormat).TIMESTAMP.findall(line)) == 2
-    if two_times and _TIMING.match(line):
-        return line
-    if _DAMAGED.match(line):
-        return None
-    return line.replace(":", _COLON) if two_times else line
-
-
-def _plain(text: str) -> str:
-    """The words of a cue, one line of the screen a line."""
-    text = _POSITION.sub("", text.replace("\\N", "\n").replace(_COLON, ":"))
-    text = _TAG.sub("", _BREAK.sub("\n", text)).replace(_BACKSLASH, "\\")
-    return _ENTITY.sub(lambda found: unescape(found[0]), text)
 
 
 # -- Cleaning ---------------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ import contextlib
 import gzip
 import http.server
 import ipaddress
-import threading
 import time
 
 import httpx
@@ -12,6 +11,7 @@ import pytest
 
 from plugins import net
 from plugins.net import AddressBlocked, Fetcher, FetchError, Guard, GuardedTransport, Limits, NameNotFound
+from tests.support.serving import Serving
 
 METADATA = "169.254.169.254"
 
@@ -189,23 +189,16 @@ class Pages(http.server.BaseHTTPRequestHandler):
         pass
 
 
-class Site(http.server.ThreadingHTTPServer):
-    daemon_threads = True
+class Site(Serving):
     paths: list[str]
     packed: tuple[bytes, str]
-    closing: threading.Event
 
 
 @pytest.fixture
 def site():
-    with Site(("127.0.0.1", 0), Pages) as server:
-        server.paths, server.closing = [], threading.Event()
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
+    with Site(Pages) as server:
+        server.paths = []
         yield server
-        server.closing.set()
-        server.shutdown()
-        thread.join()
 
 
 LOCAL = [ipaddress.ip_network("127.0.0.0/8")]
