@@ -15,8 +15,7 @@ from plugins.base import Chunk, IngestPlugin, ParameterSpecs, PluginError, Plugi
 from plugins.kept import Kept, key_of
 from plugins.text import decode
 from plugins.videos.languages import Nearness, nearness
-from plugins.videos.subtitle_files import is_subtitles, read_subtitles
-from plugins.videos.subtitles import Cue, Passage, passages, tidy, timestamp
+from plugins.videos.subtitles import Cue, Passage, is_subtitles, passages, read_subtitles, tidy, timestamp
 from plugins.videos.video_addresses import Wanted, wanted
 from plugins.videos.youtube import Captions, YouTube
 
@@ -120,8 +119,7 @@ class YouTubeTranscriptIngest(IngestPlugin):
         with tally.timing("reading"):
             subtitles = read_subtitles(text)
         if subtitles.damaged:
-            message = f"Subtitles with damaged times: {subtitles.damaged}. They are placed between their neighbours."
-            self.warn(kwargs, message)
+            self.warn(kwargs, f"Subtitles with damaged times: {subtitles.damaged}. They lie between their neighbours.")
         video_id = next((one.video_id for one in named if one.video_id), "")
         if named and not video_id:
             self.warn(kwargs, "video_url names no video, so the chunks do not link to one.")

@@ -1,4 +1,4 @@
-"""Captions as cues: cleaning what is no speech, and grouping what is into passages of some duration.
+"""Captions: reading .srt and .vtt, cleaning what is no speech, and grouping what is into passages of some duration.
 
 The one promise throughout: no spoken word is lost. Where speech and decoration cannot be told apart, the text stays.
 """
@@ -6,11 +6,19 @@ The one promise throughout: no spoken word is lost. Where speech and decoration 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from html import unescape
+from itertools import groupby, pairwise
 
+import pysubs2
+from pysubs2.formats.subrip import SubripFormat
+from pysubs2.formats.webvtt import WebVTTFormat
+
+from plugins.base import PluginError
 from plugins.chunking import SplitOptions, split
 
 MAX_CHARACTERS = 20_000  # of a passage, about half an hour of speech; embedding vendors take little more at once
+# Stand for what pysubs2 would not take for text. Both are private characters, which no captions have.
+_BACKSLASH, _COLON = "\ue000", "\ue001"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +33,152 @@ class Cue:
     end: float
     text: str
     original: str = ""
+
+
+@dataclass(frozen=True)
+class Subtitles:
+    """What a subtitle file holds.
+
+    :param form: ``srt`` or ``vtt``
+    :param language: as the file names it, or empty
+    :param damaged: how many cues have times that cannot be read, see :func:`read_subtitles`
+    """
+
+    form: str
+    language: str
+    cues: list[Cue]
+    damaged: int
+
+
+# -- Reading files ----------------------------------------------------------------------------------
+
+_TIME = r"(?:\d{1,4}:)?\d{1,2}:\d{2}[.,]\d{1,3}"
+_TIMING = re.compile(rf"{_TIME}\s*-->\s*{_TIME}")
+_LOST = "0: -->"
+_DAMAGED = re.compile(r"\d+:[^\s>]{0,12}\s*-->")  # begins like one
+_SPOKEN = re.compile(r"[^\W\d_]")
+_HEADER = re.compile(r"\AWEBVTT.*(?:\n(?!.*-->).+)*")
+_ASIDE = re.compile(r"(?:\A|\n\n)(?:NOTE(?: .*)?|STYLE|REGION)(?:\n.+)*(?=\n\n|\Z)")
+_LANGUAGE = re.compile(r"\AWEBVTT.*(?:\n.+)*?\nLanguage: *([A-Za-z][\w-]*)")
+_COUNTER = {
+    "vtt": re.compile(rf"(?:\A|\n\n)(?:.+\n)?(?={_TIME}\s*-->)"),
+    "srt": re.compile(rf"(?:\A|\n\n)(?:\d+\n)?(?={_TIME}\s*-->)"),
+}
+_WORD_TIME = re.compile(rf"<{_TIME}>")
+_POSITION = re.compile(rf"\{{{_BACKSLASH}[^{{}}\n]*\}}")
+_TAG = re.compile(r"</?(?:[bicusvp]|font|span|ruby|rt|lang|em|strong|div)(?:[.\s][^<>]*)?>", re.I)
+_BREAK = re.compile(r"<br\s*/?>", re.I)
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z]{2,8});", re.I)
+
+
+def is_subtitles(text: str) -> bool:
+    """Whether *text* is a subtitle file, whatever its name."""
+    return text.lstrip("\ufeff \n").startswith("WEBVTT") or bool(_TIMING.search(text))
+
+
+def read_subtitles(text: str) -> Subtitles:
+    """The cues of an .srt or .vtt file.
+
+    Cues whose times cannot be read share the gap between their neighbours in the file, the first ones from 0 on; after
+    the last readable one they have its end. So does what stands before the first times at all.
+
+    :raises PluginError: ``corrupt`` when there are none
+    """
+    text = _tight(text)
+    form = "vtt" if text.startswith("WEBVTT") else "srt"
+    language = _LANGUAGE.match(text)
+    prepared, damaged = _prepared(text, form)
+    # Tags are kept, because pysubs2 would also take words between braces for some.
+    events = pysubs2.SSAFile.from_string(prepared, format_=form, keep_html_tags=True)
+    cues = [Cue(event.start / 1000, max(event.start, event.end) / 1000, _plain(event.text)) for event in events]
+    if not cues:
+        raise PluginError(
+            "corrupt",
+            "The file holds no subtitles that can be read.",
+            hint="Open it in a video player or in a subtitle editor, and save it again as .srt or .vtt.",
+        )
+    return Subtitles(form, language[1] if language else "", cues, damaged)
+
+
+def _tight(text: str) -> str:
+    """Without blanks around lines, and with one empty line at most between two."""
+    lines = [line.strip() for line in text.lstrip("\ufeff").split("\n")]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines).strip("\n"))
+
+
+def _prepared(text: str, form: str) -> tuple[str, int]:
+    """In a shape that pysubs2 reads without loss, and how many cues have damaged times.
+
+    It takes notes and names of cues for speech, a number at the end of a cue for the counter of the next, and any line
+    with two times in it (as words of automatic captions have) for a timing. Cues without readable times it drops, or
+    adds to the one before.
+    """
+    text = _WORD_TIME.sub("", text).replace("\\", _BACKSLASH)
+    if form == "vtt":
+        text = _ASIDE.sub("", _HEADER.sub("", text)).lstrip("\n")
+    lines = text.split("\n")
+    if _SPOKEN.search(_before_the_first_times(lines, form)):
+        lines.insert(int(lines[0].isdecimal()), _LOST)
+    timing = WebVTTFormat if form == "vtt" else SubripFormat
+    lines, damaged = _with_times(lines, timing)
+    kept = "\n".join(line if _is_timing(line, timing) else _silent(line, timing) for line in lines)
+    header = "WEBVTT\n\n" if form == "vtt" else ""
+    return f"{header}{_COUNTER[form].sub(chr(10) * 2 + '0' + chr(10), kept)}\n\n0\n", damaged
+
+
+def _before_the_first_times(lines: list[str], form: str) -> str:
+    place = next((place for place, line in enumerate(lines) if _TIMING.match(line) or _DAMAGED.match(line)), 0)
+    return "\n".join(lines[: max(0, place - 1) if form == "vtt" else place])  # the line before is a cue's name
+
+
+def _is_timing(line: str, timing: type[SubripFormat]) -> bool:
+    return _TIMING.match(line) is not None and len(timing.TIMESTAMP.findall(line)) == 2
+
+
+def _silent(line: str, timing: type[SubripFormat]) -> str:
+    """A line of text, which is no timing although two times may be in it."""
+    return line.replace(":", _COLON) if len(timing.TIMESTAMP.findall(line)) == 2 else line
+
+
+def _with_times(lines: list[str], timing: type[SubripFormat]) -> tuple[list[str], int]:
+    """The lines with times in place of those that cannot be read, and how many these were."""
+    found = [(place, _milliseconds(line, timing)) for place, line in enumerate(lines) if _begins_cue(line, timing)]
+    mended, ended = list(lines), 0
+    for is_lost, group in groupby(found, key=lambda cue: cue[1] is None):
+        cues = list(group)
+        if not is_lost:
+            ended = max(cues[-1][1] or (0, 0))
+            continue
+        behind = next((times[0] for place, times in found if place > cues[-1][0] and times), ended)
+        share = max(0, behind - ended) // len(cues)
+        for number, (place, _) in enumerate(cues):
+            start = ended + number * share
+            mended[place] = f"{_clock(start)} --> {_clock(start + share)}"
+    return mended, sum(times is None for _, times in found)
+
+
+def _begins_cue(line: str, timing: type[SubripFormat]) -> bool:
+    return _is_timing(line, timing) or _DAMAGED.match(line) is not None
+
+
+def _milliseconds(line: str, timing: type[SubripFormat]) -> tuple[int, int] | None:
+    """Start and end; None where they cannot be read."""
+    if not _is_timing(line, timing):
+        return None
+    start, end = (timing.timestamp_to_ms(groups) for groups in timing.TIMESTAMP.findall(line))
+    return start, end
+
+
+def _clock(milliseconds: int) -> str:
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{rest:03}"
+
+
+def _plain(text: str) -> str:
+    """The words of a cue, one line of the screen a line."""
+    text = _POSITION.sub("", text.replace("\\N", "\n").replace(_COLON, ":"))
+    text = _TAG.sub("", _BREAK.sub("\n", text)).replace(_BACKSLASH, "\\")
+    return _ENTITY.sub(lambda found: unescape(found[0]), text)
 
 
 # -- Cleaning ---------------------------------------------------------------------------------------
