@@ -13,6 +13,7 @@ from collections_app.errors import SecretUnreadable
 from ingestion.models import FileRegistry
 from ingestion.wire import is_secret_name
 from plugins.base import PluginError
+from plugins.passwords import without_passwords
 
 TRACEBACK_LENGTH = 2000
 CODE_LENGTH = 50
@@ -34,7 +35,7 @@ class Scrubber:
         for found, shown in self.replacements.items():
             if len(found) >= 4:  # shorter ones would tear words apart
                 text = text.replace(found, shown)
-        return SECRET.sub(lambda match: f"{match[1]}***", text)
+        return SECRET.sub(lambda match: f"{match[1]}***", without_passwords(text, "***@"))
 
     def value(self, value: Any) -> Any:
         """Any JSON value, all the way down."""

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from ingestion.models import LIVE, EventKind, FileRegistry, FileStatus, JobEvent
 from plugins import parameters
 from plugins.catalogue import PluginInfo, is_enabled
 from plugins.parameters import addresses_in
+from plugins.passwords import address_without_password
 
 __all__ = ["DuplicateFound", "OnDuplicate"]  # and all that is defined here
 
@@ -125,14 +125,14 @@ def submit(
     job = FileRegistry(
         collection=collection,
         owner=collection.owner,
-        original_filename=upload.name if upload else without_credentials(name)[:255],
+        original_filename=upload.name if upload else address_without_password(name)[:255],
         content_type=upload.content_type if upload else content_type,
         file_size=upload.size if upload else 0,
         content_hash=upload.sha256 if upload else "",
         source_hash=source_hash,
         replaces_duplicates=on_duplicate == OnDuplicate.REPLACE,
         storage_key=upload.key if upload else secrets.token_hex(16),
-        file_url=url,
+        file_url=address_without_password(url),  # chunks repeat it
         plugin_name=plugin_name,
         plugin_params=clean,
         progress_message="Queued",
@@ -200,7 +200,8 @@ def other_source(job: FileRegistry, source_hash: str, params: Mapping[str, Any])
     changes: dict[str, Any] = {"source_hash": source_hash, "replaces_duplicates": False}
     address = next(iter(addresses_in(params)), "")
     if address and not job.file_path:
-        changes |= {"file_url": address[:2000], "original_filename": without_credentials(address)[:255]}
+        shown = address_without_password(address)
+        changes |= {"file_url": shown[:2000], "original_filename": shown[:255]}
     return changes
 
 
@@ -285,11 +286,6 @@ def status_now(job: FileRegistry) -> str:
     if status is None:
         raise JobGone(job)
     return status
-
-
-def without_credentials(address: str) -> str:
-    """A web address without user and password, fit to be a name."""
-    return re.sub(r"^(\w+://)[^/@]*@", r"\1", address)
 
 
 def source_key(job: FileRegistry) -> str:

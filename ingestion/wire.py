@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit, urlunsplit
 
 import orjson
 from django.conf import settings
@@ -14,6 +13,7 @@ from collections_app import links
 from collections_app.serializers import moment
 from ingestion.models import FileStatus
 from ingestion.outlook import NOTHING, Outlook, Waiting
+from plugins.passwords import without_passwords
 
 MASK = "********"
 ERROR_LENGTH = 500
@@ -156,7 +156,7 @@ def percentage(row: JobRow) -> float:
 def file_link(owner: str, collection_name: str, file_path: str, file_url: str) -> str:
     """Where the source is: the signed link to the upload, or the web address it came from."""
     if not file_path:
-        return _without_password(file_url) if "@" in file_url else file_url
+        return without_passwords(file_url, f"{MASK}@")
     path = links.static_path(owner, collection_name, file_path.rpartition("/")[2])
     return links.absolute(links.signed(path))
 
@@ -177,21 +177,12 @@ def _redacted(name: str, value: Any) -> Any:
     if value not in (None, "", False) and is_secret_name(name):
         return MASK
     if isinstance(value, str):
-        return _without_password(value) if "@" in value and "://" in value else value
+        return without_passwords(value, f"{MASK}@")
     if isinstance(value, Mapping):
         return {inner: _redacted(str(inner), item) for inner, item in value.items()}
     if isinstance(value, list):
         return [_redacted("", item) for item in value]
     return value
-
-
-def _without_password(address: str) -> str:
-    try:
-        parts = urlsplit(address)
-    except ValueError:
-        return MASK
-    user, at, host = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{MASK}@{host}")) if at and user else address
 
 
 def without_paths(details: Any) -> dict[str, Any] | None:

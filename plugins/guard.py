@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 import httpx
 
 from plugins.base import PluginError
+from plugins.passwords import address_without_password
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -20,6 +21,20 @@ Resolver = Callable[[str, int], list[str]]
 ALLOWED_SETTING = "KB_FETCH_ALLOW_PRIVATE"
 FORBIDDEN = frozenset(" %\\<>\"'`{}|^")  # no host name has these; the % of an IPv6 zone is for the own network
 TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")  # NAT64: an IPv4 address in the last 32 bits
+_ISATAP, _ITS_BITS = 0x5EFE, 0xFCFFFFFF  # what its interface ids begin with, whatever their flags (RFC 5214)
+# What lies inside although some version of Python's own list lets it through.
+_INSIDE = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "100.64.0.0/10",  # shared by the customers of one provider (RFC 6598), and the metadata service of Alibaba
+        "168.63.129.16/32",  # the host beneath a machine of Azure
+        "192.0.0.0/24",  # protocol assignments (RFC 6890), and the metadata service of Oracle
+        "3fff::/20",  # documentation (RFC 9637)
+        "5f00::/16",  # segment routing (RFC 9602)
+        "64:ff9b:1::/48",  # NAT64 of one network (RFC 8215)
+        "fec0::/10",  # what fc00::/7 was before (RFC 3879)
+    )
+)
 
 
 class AddressBlocked(PluginError):
@@ -101,13 +116,16 @@ class Guard:
         return found
 
     def permits(self, address: Address) -> bool:
-        """Whether *address* is public or allowed. An IPv4 address inside an IPv6 one is judged as what it is."""
+        """Whether *address* is public or allowed. An IPv4 address inside an IPv6 one is judged as what it is.
+
+        ISATAP is built upon addresses of any network, so that both have to be permitted.
+        """
         inner = embedded(address)
         if inner is not None:
             return self.permits(inner)
-        return is_public(address) or any(
-            address.version == network.version and address in network for network in self.allowed
-        )
+        if (tunnelled := _isatap(address)) is not None and not self.permits(tunnelled):
+            return False
+        return is_public(address) or _is_in(address, self.allowed)
 
 
 def is_public(address: Address) -> bool:
@@ -120,7 +138,11 @@ def is_public(address: Address) -> bool:
         or address.is_unspecified
         or (isinstance(address, ipaddress.IPv6Address) and address.is_site_local)
     )
-    return address.is_global and not inside
+    return address.is_global and not inside and not _is_in(address, _INSIDE)
+
+
+def _is_in(address: Address, networks: Iterable[Network]) -> bool:
+    return any(address.version == network.version and address in network for network in networks)
 
 
 def embedded(address: Address) -> ipaddress.IPv4Address | None:
@@ -136,12 +158,21 @@ def embedded(address: Address) -> ipaddress.IPv4Address | None:
     return address.ipv4_mapped or address.sixtofour
 
 
+def _isatap(address: Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address of the machine to which an ISATAP address is tunnelled."""
+    if address.version == 4 or int(address) >> 32 & _ITS_BITS != _ISATAP:
+        return None
+    return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+
+
 def system_resolver(host: str, port: int) -> list[str]:
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(place[0]) for *_, place in found]
 
 
 def shortened(url: str) -> str:
+    """*url* for a message."""
+    url = address_without_password(url)
     return repr(url if len(url) <= 200 else url[:200] + "…")
 
 

@@ -25,25 +25,13 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.util.connection import create_connection
 
 from plugins.base import PluginError
-from plugins.net import AddressBlocked, Guard, NameNotFound, guard_of_environment
+from plugins.guard import AddressBlocked, Guard, NameNotFound, guard_of_environment
+from plugins.limits import Limits, patience
 
+__all__ = ["BodyTooLarge", "GuardedAdapter", "GuardedSession", "Limits", "Line", "Proxy"]
+
+LIMITS = Limits(content_bytes=20_000_000, redirects=5)
 _BLOCK = 64 * 1024
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What the requests between two calls of :meth:`GuardedSession.begin` may cost.
-
-    :param body_bytes: of each body, after decompression
-    :param seconds: all requests together, redirects included
-    :param silence_seconds: without a byte, or for a connection to be made
-    :param redirects: how many are followed
-    """
-
-    body_bytes: int = 20_000_000
-    seconds: float = 60.0
-    silence_seconds: float = 15.0
-    redirects: int = 5
 
 
 class BodyTooLarge(requests.RequestException):
@@ -101,7 +89,7 @@ class GuardedSession(requests.Session):
 
     def __init__(self, guard: Guard | None = None, limits: Limits | None = None, proxy: Proxy | None = None) -> None:
         super().__init__()
-        self.limits = limits or Limits()
+        self.limits = limits or LIMITS
         self.max_redirects = self.limits.redirects
         self.trust_env = False
         # gzip only: it is everywhere, and what it makes of a piece is bounded
@@ -165,16 +153,13 @@ class GuardedAdapter(HTTPAdapter):
         body = bytearray()
         for piece in response.iter_content(_BLOCK):
             body += piece
-            if len(body) > self._limits.body_bytes:
-                raise BodyTooLarge(f"more than {self._limits.body_bytes} bytes", response=response)
+            if len(body) > self._limits.content_bytes:
+                raise BodyTooLarge(f"more than {self._limits.content_bytes} bytes", response=response)
         return bytes(body)
 
 
 class Line:
-    """Makes connections to checked addresses; ``deadline`` (of ``time.monotonic``) ends every wait on them.
-
-    A server that sends a byte now and then keeps nobody longer.
-    """
+    """Makes connections to checked addresses; ``deadline`` (of ``time.monotonic``) ends every wait on them."""
 
     def __init__(self, guard: Guard) -> None:
         self.deadline = math.inf
@@ -207,11 +192,7 @@ class Line:
         raise failed
 
     def patience(self, timeout: float | None) -> float | None:
-        """Seconds that a wait may last; None for ever. :raises TimeoutError: none"""
-        left = min(math.inf if timeout is None else timeout, self.deadline - time.monotonic())
-        if left <= 0:
-            raise TimeoutError("the time for all requests is used up")
-        return None if left == math.inf else left
+        return patience(timeout, self.deadline, TimeoutError)
 
     def hurry(self, connection: socket.socket) -> None:
         connection.settimeout(self.patience(connection.gettimeout()))

@@ -61,6 +61,12 @@ class Kept:
             with suppress(OSError):
                 draft.unlink(missing_ok=True)
 
+    def forget(self, key: str) -> None:
+        """Keep *key* no longer in this folder; jobs that share the entry have it still."""
+        if self.folder is not None:
+            with suppress(OSError):
+                (self.folder / f"{key}.json.gz").unlink(missing_ok=True)
+
 
 def key_of(*parts: Any) -> str:
     """A name (64 hex digits) for what *parts*, plain JSON values, say."""

@@ -25,6 +25,7 @@ from plugins.guard import (
     guard_of_environment,
     shortened,
 )
+from plugins.limits import Limits, patience
 
 __all__ = [
     "ALLOWED_SETTING",
@@ -72,11 +73,7 @@ class GuardedBackend(httpcore.NetworkBackend):
         raise failed
 
     def patience(self, timeout: float | None, error: type[Exception]) -> float | None:
-        """Seconds that a wait may last; None for ever. :raises error: none"""
-        left = min(math.inf if timeout is None else timeout, self.deadline - time.monotonic())
-        if left <= 0:
-            raise error
-        return None if left == math.inf else left
+        return patience(timeout, self.deadline, error)
 
     def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
@@ -132,22 +129,6 @@ class GuardedTransport(httpx.HTTPTransport):
 
 USER_AGENT = "KB-Server/0.1 (knowledge base ingestion)"
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one fetch may cost.
-
-    :param content_bytes: of the body, after decompression
-    :param seconds: from the first request to the last byte, redirects included
-    :param silence_seconds: without a byte, or for a connection to be made
-    :param redirects: how many are followed
-    """
-
-    content_bytes: int = 50_000_000
-    seconds: float = 60.0
-    silence_seconds: float = 15.0
-    redirects: int = 10
 
 
 @dataclass(frozen=True)
@@ -230,17 +211,19 @@ class Fetcher:
         *,
         follow: bool = True,
         unwanted: Callable[[httpx.Headers], bool] = lambda _: False,
+        until: float = math.inf,
     ) -> Fetched:
         """Fetch *url*, whatever status the answer has.
 
         :param headers: further ones, such as ``If-None-Match``
         :param follow: whether redirects are followed, or handed to the caller
         :param unwanted: tells by an answer's headers that its body is not fetched; it is empty then
+        :param until: of ``time.monotonic``; ends the fetch where that is sooner than the limits do
         :raises AddressBlocked, NameNotFound: before anything was sent there
         :raises FetchError:
         """
         self.guard.check_url(url)
-        self._transport.backend.deadline = time.monotonic() + self.limits.seconds
+        self._transport.backend.deadline = min(time.monotonic() + self.limits.seconds, until)
         try:
             with self._client.stream("GET", url.strip(), headers=headers, follow_redirects=follow) as answer:
                 content = b"" if unwanted(answer.headers) else self._body(answer)

@@ -11,6 +11,12 @@ from urllib.parse import quote, urlsplit, urlunsplit
 PREVIEW_CHARACTERS = 2500
 
 
+def timing(stage: str, seconds: float, message: str) -> dict[str, Any]:
+    """An entry of ``stage_timings``, for a stage that has taken *seconds* and ends now."""
+    timestamp = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return {"stage": stage, "duration_ms": round(seconds * 1000), "message": message, "timestamp": timestamp}
+
+
 class StageClock:
     """Times the stages of a run, in the shape of ``stage_timings``."""
 
@@ -21,9 +27,7 @@ class StageClock:
     def note(self, stage: str, message: str) -> None:
         """The stage that began when the last one was noted ends now."""
         now = time.monotonic()
-        timestamp = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        duration = round((now - self._last) * 1000)
-        self.timings.append({"stage": stage, "duration_ms": duration, "message": message, "timestamp": timestamp})
+        self.timings.append(timing(stage, now - self._last, message))
         self._last = now
 
 
@@ -74,10 +78,14 @@ class Figures:
     def counted(self, blocks: Iterable[str]) -> Iterator[str]:
         """The same stream; its length and its beginning are noted on the way."""
         for block in blocks:
-            self.content_length += len(block)
-            if len(self.preview) < PREVIEW_CHARACTERS:
-                self.preview = (self.preview + block)[:PREVIEW_CHARACTERS]
+            self.count(block)
             yield block
+
+    def count(self, block: str, gap: str = "") -> None:
+        """Note the length of *block*; it goes into the preview, *gap* before it, as far as there is room."""
+        self.content_length += len(block)
+        if len(self.preview) < PREVIEW_CHARACTERS:
+            self.preview = (self.preview + (gap if self.preview else "") + block)[:PREVIEW_CHARACTERS]
 
     def to_json(self) -> dict[str, Any]:
         """With the keys that LAMB's job window reads, at whatever stage."""

@@ -10,6 +10,7 @@ from plugins.chunking import SplitOptions, split, split_options, split_parameter
 from plugins.kept import Kept
 from plugins.metadata import chunk_of
 from plugins.net import Fetcher, Limits
+from plugins.report import Figures
 from plugins.web.addresses import Rules, path_patterns
 from plugins.web.crawl import Crawl, Failed, Order, Read
 from plugins.web.crawl_tally import Tally
@@ -42,7 +43,7 @@ class UrlIngest(IngestPlugin):
         """
         options = split_options(kwargs, size=1000, overlap=200, markdown=True)
         order = _order(file_path, kwargs)
-        tally = Tally(options.strategy, str(kwargs.get("file_url") or ""))
+        tally = Tally(Figures(str(kwargs.get("file_url") or ""), options.strategy))
 
         def progress(done: int, total: int, message: str) -> None:
             self.report_progress(kwargs, done, total, message)
@@ -66,7 +67,7 @@ class UrlIngest(IngestPlugin):
 
     def _warn_of_stale(self, read: Read, tally: Tally, kwargs: Mapping[str, Any]) -> None:
         if read.stale and tally.stale <= WARNINGS_EACH:
-            message = f"{read.address} could not be fetched; its text of the last time was taken. {read.stale.message}"
+            message = f"{read.address} could not be read; its text of the last time was taken. {read.stale.message}"
             self.warn(kwargs, message, {"url": read.address, "code": read.stale.code, "stale": True})
 
     def _finish(self, crawl: Crawl, tally: Tally, kwargs: Mapping[str, Any]) -> None:
@@ -172,8 +173,8 @@ _MANNERS: ParameterSpecs = {
         "min": 1,
         "max": 5 * 3600,
         "description": "Seconds that the whole crawl may take",
-        "help_text": "What was read until then is ingested, and a warning says how much was left out. A single page "
-        "may take a minute.",
+        "help_text": "What was read until then is ingested, and a warning says how much was left out. One page may "
+        "take two minutes, with its redirects and pauses.",
     },
     "api_url": {
         "type": "string",
@@ -260,7 +261,7 @@ def _chunks(
     pieces = list(split([read.page.markdown], options))
     metadata = {**_metadata(read, order, options, params), "chunk_count": len(pieces)}
     for index, piece in enumerate(pieces):
-        tally.add_chunk(len(piece.text))
+        tally.figures.chunks.add(len(piece.text))
         yield chunk_of(piece, metadata, index)
 
 

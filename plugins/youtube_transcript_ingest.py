@@ -14,9 +14,10 @@ from typing import Any
 from plugins.base import Chunk, IngestPlugin, ParameterSpecs, PluginError, PluginRegistry
 from plugins.kept import Kept, key_of
 from plugins.text import decode
+from plugins.videos.languages import Nearness, nearness
 from plugins.videos.subtitles import Cue, Passage, is_subtitles, passages, read_subtitles, tidy, timestamp
 from plugins.videos.video_addresses import Wanted, wanted
-from plugins.videos.youtube import Captions, YouTube, same_language
+from plugins.videos.youtube import Captions, YouTube
 
 VERSION = "1.0.0"
 STRATEGY = "duration"
@@ -66,7 +67,7 @@ class YouTubeTranscriptIngest(IngestPlugin):
             "language": {
                 "type": "string",
                 "default": _DEFAULT_LANGUAGE,
-                "description": "Code of the language of the captions, such as en, es or de",
+                "description": "Code of the language of the captions, such as en, pt-BR or zh-Hant",
                 "help_text": "Without captions in it, a translation by YouTube is read, else English, else any.",
             },
             "chunk_duration": {
@@ -118,7 +119,7 @@ class YouTubeTranscriptIngest(IngestPlugin):
         with tally.timing("reading"):
             subtitles = read_subtitles(text)
         if subtitles.damaged:
-            self.warn(kwargs, f"Subtitles with damaged times: {subtitles.damaged}. Their text is with the one before.")
+            self.warn(kwargs, f"Subtitles with damaged times: {subtitles.damaged}. They lie between their neighbours.")
         video_id = next((one.video_id for one in named if one.video_id), "")
         if named and not video_id:
             self.warn(kwargs, "video_url names no video, so the chunks do not link to one.")
@@ -169,7 +170,7 @@ class YouTubeTranscriptIngest(IngestPlugin):
 
     def _tell_language(self, captions: Captions, kwargs: dict[str, Any]) -> None:
         asked = _language(kwargs)
-        if not same_language(captions.language, asked):
+        if nearness(captions.language, asked) > Nearness.SCRIPT:
             why = "YouTube refused to translate them" if captions.untranslated else f"there are none in {asked!r}"
             self.warn(
                 kwargs,

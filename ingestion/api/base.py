@@ -12,6 +12,7 @@ from collections_app.http_errors import Invalid
 from ingestion import services, sources
 from ingestion.models import FileRegistry, FileStatus
 from ingestion.storage import NoSpace, UploadTooLarge
+from ingestion.wire import redacted
 
 
 class IngestionEndpoint(Endpoint):
@@ -67,7 +68,8 @@ def invalid_parameters(error: services.InvalidParameters, field: str) -> Invalid
 
 
 def _entry(error: Any, field: str) -> dict[str, Any]:
-    return {"type": error.type, "loc": ["body", field, error.name], "msg": error.message, "input": error.input}
+    sent = redacted({error.name: error.input})[error.name]
+    return {"type": error.type, "loc": ["body", field, error.name], "msg": error.message, "input": sent}
 
 
 __all__ = [

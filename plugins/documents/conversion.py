@@ -21,7 +21,7 @@ from plugins.quality import judge_pages
 from plugins.report import Figures, Pace
 from plugins.source import Source
 
-VERSION = 2  # to be raised when the same bytes would be converted differently
+VERSION = 3  # to be raised when the same bytes would be converted differently
 _LIBRARIES = ("markitdown", "mammoth", "openpyxl", "pdfplumber", "pypdfium2", "python-pptx")  # newer ones convert anew
 KEPT = "kept from an earlier run"
 _CHEAP = STREAMED | {"xml"}

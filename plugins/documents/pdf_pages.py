@@ -5,6 +5,7 @@ from typing import Any
 
 from plugins.documents.archives import corrupt, encrypted
 from plugins.documents.pages import Document, plain
+from plugins.documents.pdf_fields import PdfFields
 from plugins.quality import own_texts, says_something
 from plugins.source import Source
 
@@ -14,6 +15,7 @@ PAGES_WITH_TABLES = 60
 CHARACTERS_WITH_TABLES = 50_000
 COVERED = 0.5  # share of a page from which on its pictures are the page
 _FPDF_ERR_PASSWORD = 4
+_UNREAD = {"code": "unread_parts"}
 
 
 def pdf_document(source: Source) -> Document:
@@ -23,7 +25,8 @@ def pdf_document(source: Source) -> Document:
     """
     pdf = open_pdf(source)
     try:
-        return _pages(pdf, source)
+        with PdfFields(pdf) as fields:
+            return _pages(pdf, source, fields)
     finally:
         pdf.close()
 
@@ -41,17 +44,20 @@ def open_pdf(source: Source) -> Any:
         raise corrupt("PDF") from error
 
 
-def _pages(pdf: Any, source: Source) -> Document:
+def _pages(pdf: Any, source: Source, fields: PdfFields) -> Document:
     count = len(pdf)
-    texts, unreadable = [], []
+    texts, beside, unreadable = [], [], []
     for index in range(count):
         source.tell(f"Converting page {index + 1} of {count}...")
         text = _page_text(pdf, index, tables=count <= PAGES_WITH_TABLES)
         texts.append(plain(text or ""))
+        beside.append(plain(fields.of_page(index)))
         if text is None:
             unreadable.append(index + 1)
     if count and len(unreadable) == count:
         raise corrupt("PDF")
+    if fields.left_out:
+        source.warn(f"There are more form fields and comments than are read; left out: {fields.left_out}.", _UNREAD)
     if unreadable:
         source.warn(f"{len(unreadable)} of {count} pages cannot be read.", {"pages": unreadable[:100]})
     silent = [index for index, own in enumerate(own_texts(texts)) if not says_something(own)]
@@ -59,7 +65,8 @@ def _pages(pdf: Any, source: Source) -> Document:
     covered = [number for number, share in shares.items() if share >= COVERED]
     # on a page with a few words a smaller picture is a logo; on one without any it may be the scan of a card
     scanned = [number for number, share in shares.items() if share > 0 and not texts[number - 1].strip()]
-    return Document.of_pages(texts, sorted({*covered, *scanned}), covered=covered)
+    whole = [f"{text}\n\n{more}" if more else text for text, more in zip(texts, beside, strict=True)]
+    return Document.of_pages(whole, sorted({*covered, *scanned}), covered=covered)
 
 
 def _page_text(pdf: Any, index: int, tables: bool) -> str | None:

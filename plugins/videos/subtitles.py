@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from html import unescape
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import pysubs2
 from pysubs2.formats.subrip import SubripFormat
@@ -41,7 +41,7 @@ class Subtitles:
 
     :param form: ``srt`` or ``vtt``
     :param language: as the file names it, or empty
-    :param damaged: how many cues have times that cannot be read; their text is with the cue before
+    :param damaged: how many cues have times that cannot be read, see :func:`read_subtitles`
     """
 
     form: str
@@ -54,7 +54,10 @@ class Subtitles:
 
 _TIME = r"(?:\d{1,4}:)?\d{1,2}:\d{2}[.,]\d{1,3}"
 _TIMING = re.compile(rf"{_TIME}\s*-->\s*{_TIME}")
-_DAMAGED = re.compile(r"\d+:[\d:.,]*\s*-->")  # begins like one
+_LOST = "0: -->"
+_DAMAGED = re.compile(r"\d+:[^\s>]{0,12}\s*-->")  # begins like one
+_SPOKEN = re.compile(r"[^\W\d_]")
+_HEADER = re.compile(r"\AWEBVTT.*(?:\n(?!.*-->).+)*")
 _ASIDE = re.compile(r"(?:\A|\n\n)(?:NOTE(?: .*)?|STYLE|REGION)(?:\n.+)*(?=\n\n|\Z)")
 _LANGUAGE = re.compile(r"\AWEBVTT.*(?:\n.+)*?\nLanguage: *([A-Za-z][\w-]*)")
 _COUNTER = {
@@ -75,6 +78,9 @@ def is_subtitles(text: str) -> bool:
 
 def read_subtitles(text: str) -> Subtitles:
     """The cues of an .srt or .vtt file.
+
+    Cues whose times cannot be read share the gap between their neighbours in the file, the first ones from 0 on; after
+    the last readable one they have its end. So does what stands before the first times at all.
 
     :raises PluginError: ``corrupt`` when there are none
     """
@@ -104,24 +110,68 @@ def _prepared(text: str, form: str) -> tuple[str, int]:
     """In a shape that pysubs2 reads without loss, and how many cues have damaged times.
 
     It takes notes and names of cues for speech, a number at the end of a cue for the counter of the next, and any line
-    with two times in it (as words of automatic captions have) for a timing.
+    with two times in it (as words of automatic captions have) for a timing. Cues without readable times it drops, or
+    adds to the one before.
     """
     text = _WORD_TIME.sub("", text).replace("\\", _BACKSLASH)
     if form == "vtt":
-        text = _ASIDE.sub("", text)
-    lines = [_readable(line, form) for line in text.split("\n")]
-    kept = [line for line in lines if line is not None]
-    return _COUNTER[form].sub("\n\n0\n", "\n".join(kept)) + "\n\n0\n", len(lines) - len(kept)
+        text = _ASIDE.sub("", _HEADER.sub("", text)).lstrip("\n")
+    lines = text.split("\n")
+    if _SPOKEN.search(_before_the_first_times(lines, form)):
+        lines.insert(int(lines[0].isdecimal()), _LOST)
+    timing = WebVTTFormat if form == "vtt" else SubripFormat
+    lines, damaged = _with_times(lines, timing)
+    kept = "\n".join(line if _is_timing(line, timing) else _silent(line, timing) for line in lines)
+    header = "WEBVTT\n\n" if form == "vtt" else ""
+    return f"{header}{_COUNTER[form].sub(chr(10) * 2 + '0' + chr(10), kept)}\n\n0\n", damaged
 
 
-def _readable(line: str, form: str) -> str | None:
-    """A line as pysubs2 may see it; None for times that it cannot read."""
-    two_times = len((WebVTTFormat if form == "vtt" else SubripFormat).TIMESTAMP.findall(line)) == 2
-    if two_times and _TIMING.match(line):
-        return line
-    if _DAMAGED.match(line):
+def _before_the_first_times(lines: list[str], form: str) -> str:
+    place = next((place for place, line in enumerate(lines) if _TIMING.match(line) or _DAMAGED.match(line)), 0)
+    return "\n".join(lines[: max(0, place - 1) if form == "vtt" else place])  # the line before is a cue's name
+
+
+def _is_timing(line: str, timing: type[SubripFormat]) -> bool:
+    return _TIMING.match(line) is not None and len(timing.TIMESTAMP.findall(line)) == 2
+
+
+def _silent(line: str, timing: type[SubripFormat]) -> str:
+    """A line of text, which is no timing although two times may be in it."""
+    return line.replace(":", _COLON) if len(timing.TIMESTAMP.findall(line)) == 2 else line
+
+
+def _with_times(lines: list[str], timing: type[SubripFormat]) -> tuple[list[str], int]:
+    """The lines with times in place of those that cannot be read, and how many these were."""
+    found = [(place, _milliseconds(line, timing)) for place, line in enumerate(lines) if _begins_cue(line, timing)]
+    mended, ended = list(lines), 0
+    for is_lost, group in groupby(found, key=lambda cue: cue[1] is None):
+        cues = list(group)
+        if not is_lost:
+            ended = max(cues[-1][1] or (0, 0))
+            continue
+        behind = next((times[0] for place, times in found if place > cues[-1][0] and times), ended)
+        share = max(0, behind - ended) // len(cues)
+        for number, (place, _) in enumerate(cues):
+            start = ended + number * share
+            mended[place] = f"{_clock(start)} --> {_clock(start + share)}"
+    return mended, sum(times is None for _, times in found)
+
+
+def _begins_cue(line: str, timing: type[SubripFormat]) -> bool:
+    return _is_timing(line, timing) or _DAMAGED.match(line) is not None
+
+
+def _milliseconds(line: str, timing: type[SubripFormat]) -> tuple[int, int] | None:
+    """Start and end; None where they cannot be read."""
+    if not _is_timing(line, timing):
         return None
-    return line.replace(":", _COLON) if two_times else line
+    start, end = (timing.timestamp_to_ms(groups) for groups in timing.TIMESTAMP.findall(line))
+    return start, end
+
+
+def _clock(milliseconds: int) -> str:
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{rest:03}"
 
 
 def _plain(text: str) -> str:

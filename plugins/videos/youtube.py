@@ -35,11 +35,11 @@ from youtube_transcript_api import (
 from plugins.base import PluginError
 from plugins.guarded_requests import BodyTooLarge, GuardedSession, Limits, Proxy
 from plugins.net import Guard, NameNotFound
+from plugins.videos.languages import Nearness, language_of, nearness, rank
 from plugins.videos.subtitles import Cue, without_noises
 
-# -- Languages --------------------------------------------------------------------------------------
+# -- Choosing ---------------------------------------------------------------------------------------
 
-_TODAY = {"iw": "he", "in": "id", "ji": "yi", "jw": "jv", "nb": "no"}  # YouTube has both old and new codes
 MANUAL, AUTOMATIC, TRANSLATED = "manual", "automatic", "translated"
 
 
@@ -51,27 +51,23 @@ class Choice:
     kind: str
 
 
-def same_language(one: str, other: str) -> bool:
-    """Whether two codes name variants of one language: ``en`` and ``en-GB``."""
-    return _base(one) == _base(other)
-
-
-def _base(code: str) -> str:
-    base = re.split(r"[-_]", code.strip().lower(), maxsplit=1)[0]
-    return _TODAY.get(base, base)
-
-
 def choices(offered: Iterable[Transcript], language: str) -> list[Choice]:
-    """What to read, best first: the language as written, as recognised, as translated; then English; then any."""
+    """What to read, best first.
+
+    In *language*, in its script but of another region, translated, in another script; then in English; then in any.
+    """
     tracks = list(offered)
-    manual = [track for track in tracks if not track.is_generated]
     automatic = [track for track in tracks if track.is_generated]
-    spoken = {_base(track.language_code) for track in automatic}
+    manual = [track for track in tracks if not track.is_generated]
+    spoken = {language_of(track.language_code) for track in automatic}
     # Written in the language that is spoken, then recognised, then written in another.
-    faithful = [track for track in manual if _base(track.language_code) in spoken] + automatic + manual
-    ranked = [Choice(track, _kind(track)) for track in matching(manual, language) + matching(automatic, language)]
-    ranked += _translations(faithful, language)
-    ranked += [Choice(track, _kind(track)) for track in matching(manual, "en") + matching(automatic, "en") + faithful]
+    faithful = [track for track in manual if language_of(track.language_code) in spoken] + automatic + manual
+    near = {step: _near(manual, language, step) + _near(automatic, language, step) for step in Nearness}
+    ranked = [Choice(track, _kind(track)) for track in near[Nearness.ASKED] + near[Nearness.SCRIPT]]
+    # of another script it is little more than another spelling
+    ranked += _translations(near[Nearness.LANGUAGE] + faithful, language)
+    english = _near(manual, "en") + _near(automatic, "en")
+    ranked += [Choice(track, _kind(track)) for track in near[Nearness.LANGUAGE] + english + faithful]
     return list({(id(choice.transcript), choice.kind): choice for choice in ranked}.values())
 
 
@@ -79,23 +75,18 @@ def _kind(track: Transcript) -> str:
     return AUTOMATIC if track.is_generated else MANUAL
 
 
-def matching(tracks: Iterable[Transcript], language: str) -> list[Transcript]:
-    """Those in *language* or a variant of it: the very code first, then the plain language, then other variants."""
-    fitting = [track for track in tracks if same_language(track.language_code, language)]
-    return sorted(fitting, key=lambda track: _distance(track.language_code, language))
+def _near(tracks: Iterable[Transcript], language: str, step: Nearness = Nearness.ASKED) -> list[Transcript]:
+    """Those that come as near to *language* as *step*, the best first."""
+    fitting = [track for track in tracks if nearness(track.language_code, language) == step]
+    return sorted(fitting, key=lambda track: rank(track.language_code, language))
 
 
-def _distance(code: str, language: str) -> int:
-    return 0 if code.lower() == language.lower() else 1 if code.lower() == _base(code) else 2
-
-
-def _translations(faithful: Iterable[Transcript], language: str) -> list[Choice]:
-    """The best track that YouTube offers to translate; one is enough, for what it refuses it refuses for all."""
-    for track in faithful:
+def _translations(sources: Iterable[Transcript], language: str) -> list[Choice]:
+    """The first track that YouTube offers to translate; one is enough, for what it refuses it refuses for all."""
+    for track in sources:
         codes = [offered.language_code for offered in track.translation_languages]
-        fitting = [code for code in codes if same_language(code, language)]
-        if fitting:
-            target = min(fitting, key=lambda code: _distance(code, language))
+        target = min(codes, key=lambda code: rank(code, language), default="")
+        if nearness(target, language) <= Nearness.SCRIPT:
             return [Choice(track.translate(target), TRANSLATED)]
     return []
 

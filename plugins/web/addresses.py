@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
 from w3lib.url import canonicalize_url, safe_url_string
 
 from plugins.base import PluginError
+from plugins.passwords import address_without_password
 
 MAX_LENGTH = 2000
 MAX_PATTERNS = 100
@@ -23,6 +24,8 @@ _TRACKING = re.compile(
 )
 # With slashes any; without them those that are known, since "name:secret@example.org" and "example.org:80" have colons
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://|(?:mailto|javascript|data|tel|file|about|blob|urn):", re.IGNORECASE)
+# Numbers of versions such as 5.2, v1.2.0rc1 or 3.x are no types of files, and neither is what holds other characters
+_EXTENSION = re.compile(r"[^.]\.(7z|3gp|3g2|(?!(?:x|dev|alpha|beta|rc)$)[a-z][a-z0-9]{0,9})$")
 _SESSION_PATH = re.compile(r";jsessionid=[^/;?]*", re.IGNORECASE)
 
 
@@ -79,7 +82,7 @@ def named_address(text: str) -> str:
 
 def shown(text: str) -> str:
     """What was meant as an address, without the password that it may hold, short enough for a message."""
-    return re.sub(r"//[^/?#]*@", "//", text)[:200]
+    return address_without_password(text)[:200]
 
 
 def host_of(address: str) -> str:
@@ -88,9 +91,13 @@ def host_of(address: str) -> str:
 
 
 def extension_of(address: str) -> str:
-    """``pdf`` of ``https://example.org/a/report.PDF?x=1``; empty when the path has none."""
-    name = urlsplit(address).path.rpartition("/")[2]
-    return name.rpartition(".")[2].lower() if "." in name else ""
+    """``pdf`` of ``https://example.org/a/report.PDF?x=1``; empty when the path has none, or ends in a version."""
+    return _extension(urlsplit(address).path)
+
+
+def _extension(path: str) -> str:
+    found = _EXTENSION.search(path.rpartition("/")[2].lower())
+    return found[1] if found else ""
 
 
 # -- Scope ------------------------------------------------------------------------------------------
@@ -149,7 +156,7 @@ def _place(address: str) -> tuple[str, str]:
 def _folder(path: str) -> str:
     """What is below *path*: below its folder, when it names a file such as ``index.html``."""
     before, _, last = path.rpartition("/")
-    return f"{before}/" if "." in last or not last else f"{path}/"
+    return f"{before}/" if _extension(path) or not last else f"{path}/"
 
 
 def path_patterns(name: str, texts: Iterable[str]) -> tuple[re.Pattern[str], ...]:

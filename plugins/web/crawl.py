@@ -14,7 +14,7 @@ from plugins.web.addresses import Rules, Scope, cleaned, extension_of, named_add
 from plugins.web.frontier import Frontier, PagesRead, Target
 from plugins.web.html_markdown import WebPage
 from plugins.web.page_memory import PageMemories, PageMemory
-from plugins.web.polite import PoliteFetcher
+from plugins.web.polite import OutOfTime, PoliteFetcher
 from plugins.web.robots import forbidden
 from plugins.web.web_pages import UNREADABLE, is_unreadable, read_answer, unsupported
 
@@ -22,6 +22,8 @@ MAX_REDIRECTS = 10
 LOADING = 50  # characters; on a page that scripts build, fewer are a sign that says so
 BRIEF = 500  # characters of a page that only sends its reader elsewhere
 _WALLED = frozenset({401, 403, 405, 429, 503})
+_GONE = frozenset({404, 410})
+_IN_PLACE = frozenset({"bot_wall", "no_text"})  # of the page, which is still there
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Order:
 class Read:
     """A page with text. *address* is where it was in the end; *unchanged* when it was kept from an earlier run.
 
-    *stale* says why the page could not be fetched this time, when its text of an earlier run stands in for it.
+    *stale* says why the page was not to be had this time, when its text of an earlier run stands in for it.
     """
 
     target: Target
@@ -67,7 +69,10 @@ class Read:
 
 @dataclass(frozen=True)
 class Failed:
-    """A page that could not be read, in the words of a :class:`PluginError`; *status* is 0 without an answer."""
+    """A page that could not be read, in the words of a :class:`PluginError`; *status* is 0 without an answer.
+
+    *named* when somebody has asked for this page, and not only a link led there.
+    """
 
     address: str
     code: str
@@ -75,6 +80,13 @@ class Failed:
     hint: str
     transient: bool
     status: int = 0
+    named: bool = False
+
+    @classmethod
+    def of(cls, address: str, error: PluginError, *, named: bool) -> "Failed":
+        told = error.message
+        message = told if address in told else f"{address} could not be read. {told}"
+        return cls(address, error.code, message, error.hint, error.transient, getattr(error, "status", 0), named)
 
 
 @dataclass(frozen=True)
@@ -118,6 +130,23 @@ class _Visit:
     redirects_to: str = ""
     stale: PluginError | None = None
 
+    @classmethod
+    def of(
+        cls, address: str, memory: PageMemory, *, unchanged: bool = False, stale: PluginError | None = None
+    ) -> "_Visit":
+        page = memory.page
+        refresh = page.refresh if page.refresh != address and len(page.markdown) < BRIEF else ""
+        return cls(address, memory.status, page, unchanged, refresh, stale)
+
+    def problem(self) -> PageError | None:
+        """What stands in the place of a page's text: a wall, or nothing."""
+        page = self.page
+        if self.redirects_to:
+            return None
+        if bot_wall(page.title, page.markdown):
+            return _walled(self.address, self.status)
+        return _no_text(self.address, self.status, page) if _is_empty(page) and not page.noindex else None
+
 
 class Crawl:
     """One crawl. Its outcomes come as they happen: memory holds one page at a time, and the addresses.
@@ -156,15 +185,22 @@ class Crawl:
 
     def _outcomes(self) -> Iterator[Outcome]:
         yield from self._begin()
+        late: list[Target] = []  # of one host perhaps, while others still answer in time
         while self._asked < self._limit and (target := self._frontier.pop()):
             if time.monotonic() >= self._until:
-                self._frontier.put_back(target)
-                self.out_of_time = True
-                return
-            outcome = self._visit(target)
+                late.append(target)
+                break
+            try:
+                outcome = self._visit(target)
+            except OutOfTime:
+                late.append(target)
+                continue
             if not isinstance(outcome, Failed) or outcome.code != "robots" or outcome.status:
                 self._asked += 1  # robots.txt was heeded without asking
             yield outcome
+        self.out_of_time = bool(late)
+        for target in reversed(late):
+            self._frontier.put_back(target)
 
     def _begin(self) -> Iterator[Failed]:
         """Let the named addresses wait for their turn; those that are none have failed."""
@@ -174,17 +210,25 @@ class Crawl:
                 address = cleaned(named_address(named))
                 self._frontier.add(Target(address, address, Scope(address, self.order.rules) if follows else None))
             except ValueError:
-                yield _failed(shown(named), AddressBlocked(f"{shown(named)} is no address that can be fetched."))
+                error = AddressBlocked(f"{shown(named)} is no address that can be fetched.")
+                yield Failed.of(shown(named), error, named=True)
 
     def _tell(self, message: str) -> None:
         ahead = max(1, min(len(self._frontier) + 1, self._limit - self._asked))
         self._progress(self.done, self.done + ahead, message)
 
     def _visit(self, target: Target) -> Outcome:
+        """:raises OutOfTime: it was not asked for"""
         try:
-            return self._follow(target)
+            try:
+                return self._follow(target)
+            except PluginError as error:  # perhaps at an address to which it has redirected
+                earlier = self._earlier(target.address, error)
+                if earlier.redirects_to:
+                    raise
+                return self._arrived(target, earlier)
         except PluginError as error:
-            return _failed(target.address, error)
+            return Failed.of(target.address, error, named=not target.depth)
 
     def _follow(self, target: Target) -> Outcome:
         """Visit *target*, or where it redirects to."""
@@ -211,28 +255,48 @@ class Crawl:
         )
 
     def _fetch(self, address: str) -> _Visit:
-        """What is at *address* now; of a server that fails for the moment, what was there in an earlier run."""
-        memory = self._memories.get(address)
+        """What is at *address* now. Where the server fails for the moment, or shows a wall or nothing instead of the
+        page, it is what was there in an earlier run: only the page itself takes the place of what is kept of it, and
+        only 404 and 410 say that it is gone."""
+        memory = self._remembered(address)
         try:
-            return self._ask(address, memory)
+            visit, fresh = self._ask(address, memory)
         except PluginError as error:
-            if memory is None or not error.transient:
-                raise
-            return _Visit(address, memory.status, memory.page, stale=error)
+            if isinstance(error, PageError) and error.status in _GONE:
+                self._memories.forget(address)
+            return self._earlier(address, error)
+        problem = visit.problem()
+        if problem and memory:
+            return self._earlier(address, problem)
+        if fresh and not problem:
+            self._memories.put(address, fresh)
+        return visit
 
-    def _ask(self, address: str, memory: PageMemory | None) -> _Visit:
+    def _earlier(self, address: str, error: PluginError) -> _Visit:
+        """The page as it was in an earlier run.
+
+        :raises PluginError: *error*, when there is none, or when *error* is no reason to take it
+        """
+        memory = self._remembered(address) if error.transient or error.code in _IN_PLACE else None
+        if memory is None:
+            raise error
+        return _Visit.of(address, memory, stale=error)
+
+    def _remembered(self, address: str) -> PageMemory | None:
+        memory = self._memories.get(address)
+        return memory if memory and not _Visit.of(address, memory).problem() else None
+
+    def _ask(self, address: str, memory: PageMemory | None) -> tuple[_Visit, PageMemory | None]:
+        """What the server answers, and what could be kept of it when it is new."""
         with self._timed("fetching"):
             answer = self._http.get(address, memory.conditions() if memory else {})
         if answer.redirects_to:
-            return _Visit(address, answer.status, redirects_to=_redirect(answer))
-        unchanged = memory is not None and memory.is_still(answer)
-        if memory is None or not unchanged:
-            with self._timed("conversion"):
-                memory = PageMemory.of(answer, self._page_of(answer))
-            self._memories.put(address, memory)
-        page = memory.page
-        refresh = page.refresh if page.refresh != address and len(page.markdown) < BRIEF else ""
-        return _Visit(address, memory.status, page, unchanged, refresh)
+            return _Visit(address, answer.status, redirects_to=_redirect(answer)), None
+        if memory and memory.is_still(answer):
+            return _Visit.of(address, memory, unchanged=True), None
+        with self._timed("conversion"):
+            fresh = PageMemory.of(answer, self._page_of(answer))
+        return _Visit.of(address, fresh), fresh
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
@@ -260,22 +324,17 @@ class Crawl:
 
         :raises PageError: there is no text for us on it
         """
-        page, address = visit.page, visit.address
-        if bot_wall(page.title, page.markdown):
-            raise PageError(
-                visit.status,
-                "bot_wall",
-                f"{address} shows a check for robots instead of its text.",
-                "Save the page from a browser and upload it, or ask the site's owner to let this server in.",
-            )
+        page, address, problem = visit.page, visit.address, visit.problem()
+        if problem and problem.code == "bot_wall":
+            raise problem
         if target.scope and not target.depth:
             target.scope.widen(address)
         self._note_links(target, page)
         if page.noindex:
             error = forbidden(f"{address} was left out: the page asks robots not to index it.")
             raise PageError(visit.status, error.code, error.message, error.hint)
-        if _is_empty(page):
-            raise _no_text(address, visit.status, page)
+        if problem:
+            raise problem
         twin = self._read.twin(address, page)
         if twin:
             return Duplicate(target.address, twin)
@@ -296,11 +355,6 @@ class Crawl:
 # -- What is wrong with an answer -------------------------------------------------------------------
 
 
-def _failed(address: str, error: PluginError) -> Failed:
-    message = error.message if address in error.message else f"{address} could not be read. {error.message}"
-    return Failed(address, error.code, message, error.hint, error.transient, getattr(error, "status", 0))
-
-
 def _redirect(answer: Fetched) -> str:
     to = resolved(answer.url, answer.redirects_to)
     if not to:
@@ -319,6 +373,15 @@ def _http_error(answer: Fetched) -> PageError:
     message = f"{answer.url} could not be fetched: the server answered {status}."
     transient = status >= 500 or status in {408, 425, 429}
     return PageError(status, "http_status", message, hint, transient=transient)
+
+
+def _walled(address: str, status: int) -> PageError:
+    return PageError(
+        status,
+        "bot_wall",
+        f"{address} shows a check for robots instead of its text.",
+        "Save the page from a browser and upload it, or ask the site's owner to let this server in.",
+    )
 
 
 def _is_empty(page: WebPage) -> bool:

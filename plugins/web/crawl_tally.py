@@ -2,34 +2,29 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from plugins.base import PluginError
+from plugins.report import Figures, timing
 from plugins.web.crawl import Crawl, Duplicate, Elsewhere, Failed, Outcome, Read
 
 LISTED = 50  # failures and duplicates, so that the statistics stay small
 SHORT = 300  # characters of an address or a sentence in them
-PREVIEW = 2500
 
 
 @dataclass
 class Tally:
     """The counts of one crawl. ``codes`` counts failures by their code."""
 
-    strategy: str
-    file_url: str
+    figures: Figures
     read: int = 0
     unchanged: int = 0
     stale: int = 0
     duplicates: int = 0
     elsewhere: int = 0
     codes: Counter[str] = field(default_factory=Counter)
-    sizes: list[int] = field(default_factory=lambda: [0, 0, 0, 0])  # of chunks: count, sum, least, most
-    characters: int = 0
-    preview: str = ""
-    may_pass: bool = True  # all failures are of the kind that passes
     first: Failed | None = None
+    first_to_pass: Failed | None = None  # of the named pages, for a reason that passes
     listed_failures: list[dict[str, Any]] = field(default_factory=list)
     listed_duplicates: list[dict[str, Any]] = field(default_factory=list)
 
@@ -44,12 +39,8 @@ class Tally:
                 self.unchanged += unchanged
                 if stale is not None:
                     self.stale += 1
-                    self.first = self.first or Failed(
-                        outcome.address, stale.code, stale.message, stale.hint, transient=True
-                    )
-                self.characters += len(page.markdown)
-                if len(self.preview) < PREVIEW:
-                    self.preview = f"{self.preview}\n\n{page.markdown}".strip()[:PREVIEW]
+                    self._note(Failed.of(outcome.address, stale, named=not outcome.target.depth))
+                self.figures.count(page.markdown, "\n\n")
             case Failed():
                 self._add_failure(outcome)
             case Duplicate(address=address, of=of):
@@ -61,15 +52,15 @@ class Tally:
 
     def _add_failure(self, failed: Failed) -> None:
         self.codes[failed.code] += 1
-        self.may_pass = self.may_pass and failed.transient
-        self.first = self.first or failed
+        self._note(failed)
         if len(self.listed_failures) < LISTED:
             entry = {"url": failed.address[:SHORT], "code": failed.code, "message": failed.message[:SHORT]}
             self.listed_failures.append({**entry, "status": failed.status} if failed.status else entry)
 
-    def add_chunk(self, size: int) -> None:
-        count, total, least, most = self.sizes
-        self.sizes = [count + 1, total + size, min(least, size) if count else size, max(most, size)]
+    def _note(self, failed: Failed) -> None:
+        self.first = self.first or failed
+        if failed.named and failed.transient:
+            self.first_to_pass = self.first_to_pass or failed
 
     def sentence(self) -> str:
         """How it went, for the person who waits."""
@@ -83,49 +74,31 @@ class Tally:
         return ", ".join(parts)
 
     def nothing_read(self) -> PluginError:
-        """Why the whole crawl failed: as its first page did, which is the one that was named first."""
-        if self.first is None:
+        """Why the whole crawl failed: as its first page did, which is the one that was named first.
+
+        When any of the named pages failed for a reason that passes, that is the reason, and the crawl is tried again:
+        it may bring text then, whatever is wrong with the others for good. What only links led to decides nothing:
+        behind a start that cannot be read there are often just more such pages.
+        """
+        reason = self.first_to_pass or self.first
+        if reason is None:
             return PluginError(
                 "fetch_timeout",
                 "The time for the crawl was over before its first page.",
                 hint="Raise timeout.",
             )
-        message = self.first.message
+        message = reason.message
         if self.failed > 1:
             message = f"None of {self.failed} pages could be read. {message}"
         context = {"failures": self.listed_failures[:10]}
-        return PluginError(self.first.code, message, hint=self.first.hint, transient=self.may_pass, context=context)
+        return PluginError(reason.code, message, hint=reason.hint, transient=reason.transient, context=context)
 
     def stats(self, crawl: Crawl) -> dict[str, Any]:
         """The job's ``processing_stats``, with the keys that LAMB's job window reads, and ``pages``."""
-        count, total, least, most = self.sizes
-        now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        timings = [
-            {"stage": stage, "duration_ms": round(seconds * 1000), "message": f"{crawl.done} pages", "timestamp": now}
-            for stage, seconds in crawl.seconds.items()
+        self.figures.clock.timings = [
+            timing(stage, seconds, f"{crawl.done} pages") for stage, seconds in crawl.seconds.items()
         ]
-        return {
-            "content_length": self.characters,
-            "images_extracted": 0,
-            "images_with_llm_descriptions": 0,
-            "llm_calls": [],
-            "total_llm_duration_ms": 0,
-            "chunking_strategy": self.strategy,
-            "chunk_stats": {
-                "count": count,
-                "avg_size": round(total / count, 1) if count else 0.0,
-                "min_size": least,
-                "max_size": most,
-            },
-            "stage_timings": timings,
-            "output_files": {
-                "markdown_url": None,
-                "images_folder_url": None,
-                "original_file_url": self.file_url or None,
-            },
-            "markdown_preview": self.preview,
-            "pages": self._pages(crawl),
-        }
+        return {**self.figures.to_json(), "pages": self._pages(crawl)}
 
     def _pages(self, crawl: Crawl) -> dict[str, Any]:
         return {

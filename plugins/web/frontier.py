@@ -1,13 +1,20 @@
 """What a crawl knows about addresses: which wait, which were visited, and which turned out to be the same page."""
 
 import hashlib
+import re
+import zlib
+from array import array
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from plugins.web.addresses import Scope, host_of, key_of_page
 from plugins.web.html_markdown import WebPage
+
+MOST_NEW = 100  # characters that a double may have for itself, such as "Page 2 of 3" or a date of printing
+SHARE_NEW = 0.25  # of its text, at most
+_SENTENCES = re.compile(r"[.!?…][ \n]|[。！？\n]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +86,33 @@ class Frontier:
         return True
 
 
+class Sentences:
+    """The sentences of a text, four bytes each: enough to measure what another text has that it has not."""
+
+    def __init__(self, text: str) -> None:
+        self._known = array("I", {_digest(sentence) for sentence in _sentences(text)})
+
+    def hold(self, text: str) -> bool:
+        """Whether *text* has next to nothing that is not here."""
+        known, most = set(self._known), min(MOST_NEW, SHARE_NEW * len(text))
+        return sum(len(sentence) for sentence in _sentences(text) if _digest(sentence) not in known) <= most
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A page that goes by a name."""
+
+    address: str
+    title: str
+    sentences: Sentences
+
+
 class PagesRead:
     """Which pages were read, to tell those that come under a second address.
 
-    Two are the same when their texts are, or when one names the other as its canonical address and both have the same
-    title. Without the title that is not believed: sites that name one address for all of their pages are common.
+    Two are the same when their texts are, or when one names the other as its canonical address, both have the same
+    title, and the second has next to nothing that the first has not. The link alone is not believed: sites that name
+    one address for all of their pages are common, and so are lists whose every page names the first.
 
     :param key: what the spellings of an address have in common
     """
@@ -91,7 +120,7 @@ class PagesRead:
     def __init__(self, key: Callable[[str], str]) -> None:
         self._key = key
         self._texts: dict[bytes, str] = {}
-        self._names: dict[str, tuple[str, str]] = {}  # key: title and address of the page that goes by it
+        self._names: dict[str, _Named] = {}  # by key of the name
 
     def twin(self, address: str, page: WebPage) -> str:
         """The address under which *page* was read before; empty when it is new, and then it counts as read."""
@@ -99,13 +128,28 @@ class PagesRead:
         names = [self._key(address)]
         if _is_believable(page.canonical, address):
             names.append(self._key(page.canonical))
-        known = [self._names[name] for name in names if name in self._names]
-        same = self._texts.get(digest) or next((of for title, of in known if title and title == page.title), "")
+        same = self._texts.get(digest) or self._namesake(names, page)
         if not same:
             self._texts[digest] = address
+            named = _Named(address, page.title, Sentences(page.markdown))
             for name in names:
-                self._names.setdefault(name, (page.title, address))
+                self._names.setdefault(name, named)
         return same
+
+    def _namesake(self, names: list[str], page: WebPage) -> str:
+        for name in names:
+            named = self._names.get(name)
+            if named and page.title and named.title == page.title and named.sentences.hold(page.markdown):
+                return named.address
+        return ""
+
+
+def _sentences(text: str) -> Iterator[str]:
+    return (" ".join(part.split()).rstrip(".!?…") for part in _SENTENCES.split(text))
+
+
+def _digest(sentence: str) -> int:
+    return zlib.crc32(sentence.encode("utf-8", "replace"))
 
 
 def _is_believable(canonical: str, address: str) -> bool:

@@ -2,7 +2,15 @@
 
 Which part that is, is a guess, so it is made with care: nothing that holds more than half of the prose is ever taken
 for decoration, and a page of which too little would be left is read whole. Links count apart from prose, since menus
-are made of links.
+are made of links. Of what is hidden ``plugins.web.html_hidden`` tells what a reader can open.
+
+Where a page marks its main part (``<main>``, ``role="main"``; the longest of several), that is taken, unless
+
+* more prose stands outside it than it has text, not counting what is decoration by its name, however long; or
+* it holds less than a tenth of all prose, that of such decoration included; or
+* it has fewer than ``ENOUGH`` characters.
+
+Otherwise an ``<article>`` with more than 60 % of the prose is the main part, or else the page.
 """
 
 import re
@@ -10,8 +18,18 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from bs4 import BeautifulSoup
-from bs4.element import NavigableString, PreformattedString, Tag
+from bs4.element import PreformattedString, Tag
 
+from plugins.web.html_hidden import (
+    DIALOGS,
+    Openings,
+    controlled_by,
+    is_hidden,
+    is_opener,
+    names_of,
+    words_of,
+)
+from plugins.web.html_tree import parsed
 from plugins.web.html_writer import HEADINGS, attribute, write_markdown
 
 ENOUGH = 30  # characters; fewer are hardly what a page is about
@@ -62,16 +80,20 @@ def main_text(soup: BeautifulSoup, text: str, base: str, scripted: bool) -> str:
     :param scripted: whether little text is no surprise, since scripts would bring it
     """
     body = soup.body or soup
+    openings = Openings(list(tags_of(body)))
     before = _weigh(body)
     title = _page_title(body)
-    _drop_decoration(body, before)
-    part = _main_part(body, _weigh(body))
+    spared = _drop_decoration(body, before, openings)
+    _settle_buttons(body)
+    weights = _weigh(body)
+    part = _main_part(body, weights, spared)
+    _drop_doubles(part, weights)
     markdown = write_markdown(part, base)
     if len(markdown) < ENOUGH and part is not body:
         markdown = write_markdown(body, base)
     only_links = not _LETTERS.search(markdown) and not scripted
     if len(markdown) < ENOUGH and (only_links or before[id(body)].prose > len(markdown) + 100):
-        whole = BeautifulSoup(text, "lxml")
+        whole = parsed(text)
         drop_invisible(whole)
         return write_markdown(whole.body or whole, base)
     if title and not part.find("h1") and _LETTERS.search(markdown):
@@ -111,10 +133,14 @@ def drop_invisible(soup: BeautifulSoup) -> bool:
             _write_formula(tag)
         elif tag.name == "script":
             signs.add("script")
-        return tag.name in INVISIBLE or (tag.name == "button" and not _is_inside(tag, _LABELS))
+        return tag.name in INVISIBLE or (tag.name == "button" and not _may_be_label(tag))
 
     _take_out(soup, is_invisible)
     return signs == {"script", "scripted"}
+
+
+def _may_be_label(button: Tag) -> bool:
+    return _is_inside(button, _LABELS) or is_opener(button) or any(controlled_by(button))
 
 
 def _is_inside(tag: Tag, names: frozenset[str]) -> bool:
@@ -139,7 +165,8 @@ _FRAME_WORDS = frozenset({
 })
 # fmt: on
 _MENU_WORDS = frozenset({"nav", "menu", "menubar", "pager", "share", "sharing", "social", "skip", "toolbar"})
-_MENU_ROLES = frozenset({"navigation", "menu", "menubar", "toolbar", "tablist", "dialog", "alertdialog"})
+_MENU_ROLES = frozenset({"navigation", "menu", "menubar", "toolbar", "tablist"})
+_FOR_THE_EAR = frozenset({"sr-only", "visually-hidden", "visuallyhidden", "screen-reader-text", "skiplink"})
 _LISTS = frozenset({"div", "ul", "ol", "table", "td"})
 _ARTICLES = frozenset({"main", "article", "section"})
 _NOTICES = re.compile(
@@ -147,19 +174,31 @@ _NOTICES = re.compile(
     r"|(?:gdpr|consent)[-_ ]?(?:banner|popup|modal|overlay|notice|bar)",
     re.IGNORECASE,
 )
-_HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _TRIFLES = frozenset(
     {"mw-editsection", "linenos", "linenodiv", "lineno", "line-numbers-rows", "line-number", "gl-line-number"}
 )
 
 
+_PRIME = 2**61 - 1
+_BASE = 1_000_003
+
+
 @dataclass(slots=True)
 class _Weight:
-    """How many characters an element holds: prose, and the text of links."""
+    """How many characters an element holds: prose, and the text of links; and a number that tells its text from others.
+
+    The number is a polynomial of the hashes of its pieces, from the first to the last.
+    """
 
     prose: int = 0
     linked: int = 0
     links: int = 0
+    pieces: int = 0
+    mark: int = 0
+
+    def append(self, mark: int, pieces: int) -> None:
+        self.mark = (self.mark * pow(_BASE, pieces, _PRIME) + mark) % _PRIME
+        self.pieces += pieces
 
     @property
     def text(self) -> int:
@@ -185,31 +224,45 @@ def _weigh(root: Tag) -> _Weights:
                 own.prose += inner.prose
                 own.linked += inner.linked
                 own.links += inner.links
-            elif isinstance(child, NavigableString) and not isinstance(child, PreformattedString):  # no comment
-                own.prose += len(child.strip())
+                own.append(inner.mark, inner.pieces)
+            elif not isinstance(child, PreformattedString) and (text := str(child).strip()):  # no comment
+                own.prose += len(text)
+                own.append(hash(text) % _PRIME, 1)
         if tag.name == "a":
             own.linked, own.prose, own.links = own.text, 0, own.links + 1
     return weights
 
 
-def _drop_decoration(body: Tag, weights: _Weights) -> None:
-    """Take out navigation, notices and the like."""
-    half = weights[id(body)].prose / 2
+def _drop_decoration(body: Tag, weights: _Weights, openings: Openings) -> list[Tag]:
+    """Take out navigation, notices and the like.
+
+    :returns: what is such by its name, but was spared since it holds most of the prose; outermost first
+    """
+    half, spared = weights[id(body)].prose / 2, list[Tag]()
 
     def is_unwanted(tag: Tag) -> bool:
         weight = weights[id(tag)]
-        return weight.prose <= half and _is_decoration(tag, weight)
+        if not _is_decoration(tag, weight, openings):
+            return False
+        if weight.prose > half:
+            spared.append(tag)
+        return weight.prose <= half
 
     _take_out(body, is_unwanted)
+    return spared
 
 
-def _is_decoration(tag: Tag, weight: _Weight) -> bool:
-    if tag.name == "nav" or _is_hidden(tag):
+def _is_decoration(tag: Tag, weight: _Weight, openings: Openings) -> bool:
+    if tag.name == "nav" or openings.closed_for_good(tag) or openings.moved(tag):
         return True
-    names = f"{attribute(tag, 'class')} {attribute(tag, 'id')}".strip()
+    role, names = attribute(tag, "role").lower(), names_of(tag)
+    if role in DIALOGS or attribute(tag, "aria-modal") == "true":
+        return True
     if names and (_NOTICES.search(names) or not _TRIFLES.isdisjoint(names.split())):
         return True
-    role, words = attribute(tag, "role").lower(), re.split(r"[^a-z]+", names.lower())
+    if tag.name == "a" and attribute(tag, "href")[:1] == "#" and not _FOR_THE_EAR.isdisjoint(names.split()):
+        return True  # it skips the menu
+    words = words_of(names)
     frame = tag.name in _FRAMES or role in _FRAME_ROLES or not _FRAME_WORDS.isdisjoint(words)
     menu = role in _MENU_ROLES or not _MENU_WORDS.isdisjoint(words)
     if (frame or menu) and weight.mostly_links:
@@ -225,14 +278,51 @@ def _is_list_of_links(tag: Tag, weight: _Weight) -> bool:
     return weight.linked > 9 * weight.prose and weight.linked < 25 * weight.links
 
 
-def _is_hidden(tag: Tag) -> bool:
-    if tag.has_attr("hidden") and attribute(tag, "hidden") != "until-found":
-        return True
-    return attribute(tag, "aria-hidden") == "true" or bool(_HIDDEN_STYLE.search(attribute(tag, "style")))
+def _settle_buttons(body: Tag) -> None:
+    """Make buttons paragraphs, as labels of what they open; but take out those of which that is gone, as of menus."""
+    targets = {attribute(tag, "id"): tag for tag in tags_of(body) if tag.has_attr("id")}
+
+    def is_idle(tag: Tag) -> bool:
+        if tag.name != "button" or _is_inside(tag, _LABELS):
+            return False
+        named = list(controlled_by(tag))
+        opened = [targets[name] for name in named if name in targets]
+        idle = named and not opened if is_opener(tag) else not any(is_hidden(target) for target in opened)
+        tag.name = tag.name if idle else "p"
+        return bool(idle)
+
+    _take_out(body, is_idle)
 
 
-def _main_part(body: Tag, weights: _Weights) -> Tag:
-    """The element that is marked as the page's main part, if it is likely to be."""
+_SCREENS = re.compile(
+    r"(?:^|[\s_-])(?:mobile|desktop|tablet|phone)(?:[\s_-]|$)|\b(?:hidden|visible|d)-(?:xs|sm|md|lg|xl|none)\b"
+    r"|\b(?:xs|sm|md|lg|xl):(?:hidden|block|flex|grid|inline)|\b(?:show|hide)-(?:for|on)-",
+    re.IGNORECASE,
+)
+_TABLE_PARTS = frozenset({"table", "tbody", "thead", "tfoot", "tr", "td", "th"})
+
+
+def _drop_doubles(part: Tag, weights: _Weights) -> None:
+    """Take out what stands on the page before, too, for another size of screen or to be opened in another way."""
+    first = dict[int, Tag]()
+    for tag in tags_of(part):
+        first.setdefault(weights[id(tag)].mark, tag)
+
+    def is_double(tag: Tag) -> bool:
+        weight = weights[id(tag)]
+        if weight.text < ENOUGH or tag.name in _TABLE_PARTS or not (_SCREENS.search(names_of(tag)) or is_hidden(tag)):
+            return False
+        before = first[weight.mark]
+        return before is not tag and all(parent is not before for parent in tag.parents)
+
+    _take_out(part, is_double)
+
+
+def _main_part(body: Tag, weights: _Weights, spared: list[Tag]) -> Tag:
+    """The element that is marked as the page's main part, if it is likely to be.
+
+    :param spared: decoration that may hold more prose than it, outermost first
+    """
     mains, articles = list[Tag](), list[Tag]()
     for tag in tags_of(body):
         if tag.name == "main" or tag.get("role") == "main":
@@ -245,7 +335,10 @@ def _main_part(body: Tag, weights: _Weights) -> Tag:
 
     whole, main, article = weights[id(body)], heaviest(mains), heaviest(articles)
     if main and weights[id(main)].text >= ENOUGH and weights[id(main)].prose >= whole.prose / 10:
-        return main
+        around = {id(tag) for tag in [main, *main.parents]}
+        beside = next((weights[id(tag)].prose for tag in spared if id(tag) not in around), 0)
+        if whole.prose - weights[id(main)].prose - beside <= weights[id(main)].text:
+            return main
     if article and weights[id(article)].prose > 0.6 * whole.prose:
         return article
     return body

@@ -16,6 +16,7 @@ from bs4.element import Tag
 from plugins.html_text import plain_text
 from plugins.web.addresses import resolved
 from plugins.web.html_main import INVISIBLE, depth_of, drop_invisible, main_text, tags_of
+from plugins.web.html_tree import parsed
 from plugins.web.html_writer import attribute
 from plugins.web.robots import orders
 
@@ -61,7 +62,7 @@ def read_html(text: str, address: str, *, heed_robots: bool = True) -> WebPage:
     if "<" not in text or text.count("<") > 2 * MAX_TAGS:
         title, markdown = plain_text(text, INVISIBLE)
         return WebPage(markdown, title=_line(title))
-    soup = BeautifulSoup(text, "lxml")
+    soup = parsed(text)
     tags = _by_name(soup)
     head = _Head(tags, address)
     told = head.orders if heed_robots else frozenset()

@@ -4,10 +4,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from bs4.element import PreformattedString, Tag
+from bs4.element import NavigableString, PageElement, PreformattedString, Tag
 from markdownify import ATX, MarkdownConverter
 
 from plugins.web.addresses import resolved
+from plugins.web.html_scripts import lowered, raised
+from plugins.web.html_tables import Cell, Row, aligned, cell
 
 MOST_INDENTED = 1_000_000  # characters; a long text in many nested quotes or lists would grow with each
 HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
@@ -27,8 +29,8 @@ def write_markdown(part: Tag, base: str) -> str:
 
     :param base: the address that its links are relative to
     """
-    for table in part.find_all("table"):
-        if _is_layout(table):
+    for table in [part, *part.find_all("table")]:
+        if table.name == "table" and _is_layout(table):
             _unframe(table)
     markdown = str(_Converter(base).process_tag(part))
     return re.sub(r"\n{3,}", "\n\n", "\n".join(line.rstrip() for line in markdown.split("\n"))).strip()
@@ -76,6 +78,8 @@ class _Converter(_Markdownify):  # type: ignore[misc]
         )
         self._base = base
         self._numbers: dict[int, int] = {}
+        self._cells: list[Cell] = []  # of the row that is being written
+        self._rows: list[Row] = []  # of the table that is
 
     def get_conv_fn(self, tag_name: str) -> Any:
         if tag_name in _BLOCKS:
@@ -95,6 +99,21 @@ class _Converter(_Markdownify):  # type: ignore[misc]
             return text
         before, after = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
         return f"{before}[{words}]({target}){after}"
+
+    def convert_sup(self, el: Tag, text: str, parent_tags: set[str]) -> str:
+        if any(self._is_on_page(tag) for tag in [el.parent, *el.contents]):
+            return ""  # the mark of a footnote
+        return raised(text, _character_before(el), _first_character(el.next_sibling))
+
+    def convert_sub(self, el: Tag, text: str, parent_tags: set[str]) -> str:
+        return lowered(text, _character_before(el))
+
+    def _is_on_page(self, node: object) -> bool:
+        """Whether it is a link to a place on this page."""
+        if not isinstance(node, Tag) or node.name != "a":
+            return False
+        page, mark, _ = attribute(node, "href").strip().partition("#")
+        return bool(mark) and (not page or link_target(self._base, page) == link_target(self._base, self._base))
 
     def convert_b(self, el: Tag, text: str, parent_tags: set[str]) -> str:
         return text if _stays_plain(text, parent_tags) else str(super().convert_b(el, text, parent_tags))
@@ -143,26 +162,34 @@ class _Converter(_Markdownify):  # type: ignore[misc]
         return f"\n\n{fence}{_code_language(el)}\n{code}\n{fence}\n\n"
 
     def convert_td(self, el: Tag, text: str, parent_tags: set[str]) -> str:
-        span = attribute(el, "colspan")
-        columns = min(int(span), 20) if re.fullmatch(r"[1-9]\d{0,3}", span, re.ASCII) else 1
-        cell = " ".join(text.split()).replace("|", "\\|")
-        return f" {cell} |" + " |" * (columns - 1)
+        text = " ".join(text.split())
+        if not parent_tags >= {"tr", "table"}:
+            return f" {text} "
+        self._cells.append(cell(text.replace("|", "\\|"), attribute(el, "colspan"), attribute(el, "rowspan")))
+        return ""
 
     convert_th = convert_td
 
     def convert_tr(self, el: Tag, text: str, parent_tags: set[str]) -> str:
-        return f"|{text}\n" if text.strip() else ""
+        if "table" in parent_tags:
+            self._rows.append(Row(self._cells, id(el.parent)))
+            self._cells = []
+        return text
 
     def convert_table(self, el: Tag, text: str, parent_tags: set[str]) -> str:
-        lines = [line for line in text.split("\n") if line.strip()]
-        rows = [line for line in lines if line.startswith("|")]
+        """Of the rows that were met; tables do not nest, since such as hold others are layout."""
+        caption, rows = " ".join(text.split()), aligned(self._rows)
+        self._rows = []
         if not rows:
-            return f"\n\n{text.strip()}\n\n"
-        columns = max(_columns(row) for row in rows)
-        caption = " ".join(line.strip() for line in lines if not line.startswith("|"))
-        first = rows[0] + " |" * (columns - _columns(rows[0]))
-        table = "\n".join([first, "|" + " --- |" * columns, *rows[1:]])
-        return f"\n\n{caption}\n\n{table}\n\n"
+            return f"\n\n{caption}\n\n"
+        columns = max(len(row) for row in rows)
+        head = rows[0] + [""] * (columns - len(rows[0]))
+        lines = [head, ["---"] * columns, *rows[1:]]
+        return f"\n\n{caption}\n\n" + "\n".join(_table_line(line) for line in lines) + "\n\n"
+
+
+def _table_line(values: list[str]) -> str:
+    return "|" + "".join(f" {value} |" if value else " |" for value in values)
 
 
 # fmt: off
@@ -173,6 +200,32 @@ _BLOCKS = frozenset({
 # fmt: on
 
 
+_BREAKS = _BLOCKS | HEADINGS | {"p", "div", "ul", "ol", "dl", "table", "pre", "blockquote", "br", "hr", "img"}
+_PHRASES = frozenset({"span", "b", "strong", "i", "em", "a", "var", "small", "font", "u", "code", "nobr", "wbr"})
+
+
+def _character_before(el: Tag) -> str:
+    """The character that stands before an element in its line; empty at the start of a line."""
+    node: PageElement | None = el
+    while node is not None:
+        while node.previous_sibling is None:
+            node = node.parent
+            if node is None or node.name not in _PHRASES:
+                return ""
+        node = node.previous_sibling
+        while isinstance(node, Tag) and node.contents and node.name not in _BREAKS:
+            node = node.contents[-1]
+        if isinstance(node, Tag) and node.name in _BREAKS:
+            return ""
+        if isinstance(node, NavigableString) and not isinstance(node, PreformattedString) and node:
+            return node[-1]
+    return ""
+
+
+def _first_character(node: PageElement | None) -> str:
+    return node[:1] if isinstance(node, NavigableString) else ""
+
+
 def _spaced(el: Tag, text: str, parent_tags: set[str]) -> str:
     """Elements that stand apart on the page, though no space says so."""
     return f" {text} " if text.strip() else text
@@ -181,10 +234,6 @@ def _spaced(el: Tag, text: str, parent_tags: set[str]) -> str:
 def _stays_plain(text: str, parent_tags: set[str]) -> bool:
     """Whether bold and italic would only disturb: in headings, and around whole blocks."""
     return not HEADINGS.isdisjoint(parent_tags) or "\n" in text.strip()
-
-
-def _columns(row: str) -> int:
-    return len(re.findall(r"(?<!\\)\|", row)) - 1
 
 
 def link_target(base: str, reference: str) -> str:

@@ -56,6 +56,9 @@ class PageMemories:
     def put(self, address: str, memory: PageMemory) -> None:
         self._kept.put(self._key(address), asdict(memory))
 
+    def forget(self, address: str) -> None:
+        self._kept.forget(self._key(address))
+
     def _key(self, address: str) -> str:
         return key_of("page", address, EXTRACTION, *self._variant)
 

@@ -1,7 +1,7 @@
 """What a site asks of robots: robots.txt (RFC 9309) and the orders inside its pages.
 
-A robots.txt that is not there (4xx) allows everything; one that the server fails to give (5xx, 429) forbids
-everything for now. When the server cannot be reached at all, that is the reason, not its rules.
+A robots.txt that is not there (4xx) allows everything; one that the server fails to give (5xx, 429), however often it
+is asked, forbids everything for now. When the server cannot be reached at all, that is the reason, not its rules.
 """
 
 from collections.abc import Callable, Iterable
@@ -20,7 +20,7 @@ MOST_DELAY = 30.0  # seconds; a Crawl-delay of an hour means that no robot is wa
 class Robots:
     """The rules of each site, asked for once.
 
-    :param get: fetches an address, redirects included
+    :param get: fetches an address, redirects included, with as many tries as it deserves
     """
 
     def __init__(self, get: Callable[[str], Fetched]) -> None:
@@ -54,8 +54,13 @@ class Robots:
         return self._rules[origin]
 
 
+def is_failing(answer: Fetched) -> bool:
+    """Whether the server did not give its robots.txt, which does not mean that it has none."""
+    return answer.status >= 500 or answer.status == 429
+
+
 def _rules(answer: Fetched, origin: str) -> Protego | PluginError:
-    if answer.status >= 500 or answer.status == 429:
+    if is_failing(answer):
         return PluginError(
             "robots",
             f"{origin} was left out: it answers {answer.status} when it is asked for its robots.txt.",

@@ -1,11 +1,13 @@
 import threading
 import time
+from functools import partial
 
 import numpy as np
 import pytest
 
 from collections_app.embeddings.base import Abandoned, VendorError, normalised
 from collections_app.embeddings.openai import OpenAIEmbedder
+from tests.support.race import race
 from tests.support.vendor import DIMENSION, Vendor, vector_of
 
 KEY = "sk-secret-0123456789"
@@ -247,11 +249,7 @@ def test_one_embedder_serves_many_threads(vendor):
         if not np.allclose(one.embed(texts), expected(texts), atol=1e-6):
             wrong.append(str(number))
 
-    threads = [threading.Thread(target=call, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
+    race(*(partial(call, number) for number in range(8)))
     assert not wrong
 
 

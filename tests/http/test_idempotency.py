@@ -1,11 +1,9 @@
 """``Idempotency-Key``: the same request again ingests nothing twice, whatever became of the first answer."""
 
-import threading
 from datetime import timedelta
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import connection
 from django.db.models.functions import Now
 
 from collections_app.models import Chunk
@@ -14,6 +12,7 @@ from ingestion.models import FileRegistry, IdempotencyKey
 from tests.http.conftest import Api
 from tests.http.shapes import is_error, is_invalid
 from tests.ingestion.factories import make_collection
+from tests.support.race import race
 
 pytestmark = pytest.mark.django_db
 
@@ -169,21 +168,7 @@ def test_a_missing_collection_is_404_whatever_the_key(keyed, db):
 @pytest.mark.parametrize("way", ["ingest-file", "documents"])
 def test_of_many_at_once_one_is_taken_and_all_get_its_answer(way):
     collection = make_collection()
-    answers, start = [], threading.Barrier(6)
-
-    def race():
-        try:
-            send = requests_of(KeyedApi(), collection.pk)[way]
-            start.wait(10)
-            answers.append(send())
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=race) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
+    answers = race(*(requests_of(KeyedApi(), collection.pk)[way] for _ in range(6)))
     assert [answer.status_code for answer in answers] == [200] * 6
     assert all(answer.json() == answers[0].json() for answer in answers)
     assert rows() == ((1, 0) if way == "ingest-file" else (0, 1))

@@ -131,7 +131,8 @@ SECRETS = {
     "client_secret": "sk-gggg",
     "nested": {"token": "sk-hhhh"},
     "url": "https://user:sk-iiii@example.org/x",
-    "list": ["https://user:sk-jjjj@example.org/x"],
+    "list": ["https://user:sk-jjjj@example.org/x", "user:sk-kkkk@example.org/x"],
+    "lines": "https://example.org/a\nuser:sk-llll@example.org/x",
 }
 
 
@@ -146,6 +147,7 @@ def test_secrets_among_the_parameters_are_masked_and_their_names_kept(api, colle
     assert params["chunk_size"] == 5
     assert params["empty_token"] == ""
     assert params["url"].endswith("@example.org/x")
+    assert params["lines"] == "https://example.org/a\n********@example.org/x"
 
 
 @pytest.mark.parametrize("stored", [[], ["a"], "text", 5, None])

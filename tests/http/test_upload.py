@@ -340,12 +340,23 @@ def test_several_addresses_for_a_plugin_that_takes_one_are_400_instead_of_droppe
     is_error(api.send("POST", f"/collections/{collection.pk}/ingest-url", body), 400)
 
 
-def test_a_password_in_an_address_is_not_shown(api, collection):
-    body = {"urls": ["https://me:sk-1234@example.org/a"], "plugin_name": "address_ingest"}
+@pytest.mark.parametrize("scheme", ["https://", ""])
+def test_a_password_in_an_address_is_not_shown(api, collection, scheme):
+    body = {"urls": [f"{scheme}me:sk-1234@example.org/a"], "plugin_name": "address_ingest"}
     answer = api.send("POST", f"/collections/{collection.pk}/ingest-url", body)
     assert answer.status_code == 200
     assert b"sk-1234" not in answer.content
     assert b"sk-1234" not in api.get(f"/collections/{collection.pk}/ingestion-jobs").content
+    job = FileRegistry.objects.get(pk=answer.json()["id"])
+    assert job.original_filename == f"{scheme}example.org/a"
+    assert "sk-1234" not in job.file_url  # which chunks repeat
+
+
+def test_an_address_that_is_refused_for_its_password_is_not_shown_either(api, collection):
+    body = {"urls": ["me:sk-1234@example.org/a"], "plugin_name": "url_ingest"}
+    answer = api.send("POST", f"/collections/{collection.pk}/ingest-url", body)
+    assert answer.status_code == 422
+    assert b"sk-1234" not in answer.content
 
 
 def test_an_address_that_is_too_long_is_refused(api, collection):

@@ -1,16 +1,16 @@
 """Who gets which job next, and that nobody gets it twice."""
 
-import threading
 from collections import Counter
 from datetime import timedelta
+from functools import partial
 
 import pytest
-from django.db import connection
 from django.db.models.functions import Now
 
 from ingestion import worker
 from ingestion.models import EventKind, FileRegistry, FileStatus, JobEvent
 from tests.ingestion.factories import make_collection, make_job
+from tests.support.race import race
 
 pytestmark = [pytest.mark.engine]
 
@@ -69,26 +69,12 @@ def test_nothing_is_claimed_while_the_server_drains(settings, tmp_path, monkeypa
 def test_jobs_that_many_workers_claim_at_once_are_each_claimed_once():
     collection = make_collection()
     jobs = [make_job(collection) for _ in range(40)]
-    barrier = threading.Barrier(6)
-    errors = []
 
     def work():
-        try:
-            barrier.wait()
-            while claim() is not None:
-                pass
-        except Exception as error:
-            errors.append(error)
-        finally:
-            connection.close()
+        while claim() is not None:
+            pass
 
-    threads = [threading.Thread(target=work) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert not errors
+    race(*[work] * 6)
     claims = Counter(JobEvent.objects.filter(kind=EventKind.CLAIMED).values_list("job_id", flat=True))
     assert claims == {job.pk: 1 for job in jobs}
 
@@ -98,24 +84,7 @@ def test_of_a_cancel_and_a_completion_at_once_exactly_one_wins():
     collection = make_collection()
     for _ in range(15):
         job = make_job(collection, FileStatus.PROCESSING)
-        barrier = threading.Barrier(2)
-        won = {}
-
-        def race(name, verb, barrier=barrier, won=won):
-            try:
-                barrier.wait()
-                won[name] = verb()
-            finally:
-                connection.close()
-
-        threads = [
-            threading.Thread(target=race, args=("cancel", job.cancel)),
-            threading.Thread(target=race, args=("complete", lambda job=job: job.complete(job.run_id, 1, "done"))),
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert sorted(won.values()) == [False, True]
+        cancelled, completed = race(job.cancel, partial(job.complete, job.run_id, 1, "done"))
+        assert sorted([cancelled, completed]) == [False, True]
         job.refresh_from_db()
-        assert job.status == (FileStatus.CANCELLED if won["cancel"] else FileStatus.COMPLETED)
+        assert job.status == (FileStatus.CANCELLED if cancelled else FileStatus.COMPLETED)

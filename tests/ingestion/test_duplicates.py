@@ -1,11 +1,10 @@
 """The same source twice: taken again, answered with the job there is, or put in the old one's place."""
 
 import io
-import threading
 from dataclasses import replace
 
 import pytest
-from django.db import DatabaseError, connection, transaction
+from django.db import connection, transaction
 
 from collections_app import search
 from collections_app import services as collections
@@ -17,6 +16,7 @@ from ingestion.services import DuplicateFound
 from plugins.kept import FOLDER, Kept
 from plugins.registry import PluginInfo
 from tests.ingestion.factories import bring_to, make_collection, work
+from tests.support.race import race
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -99,7 +99,6 @@ def test_a_replacement_and_other_moves_of_its_collection_do_not_wait_for_each_ot
         failing.append(submit(collection, content=b"another text"))
     for job in replacing + failing:
         assert job.claim(None)
-    troubles, start = [], threading.Barrier(2)
 
     def complete():
         for job in replacing:
@@ -112,42 +111,21 @@ def test_a_replacement_and_other_moves_of_its_collection_do_not_wait_for_each_ot
         for job in failing:
             job.fail(job.run_id, "corrupt", "The file is damaged.")
 
-    def run(moves):
-        try:
-            start.wait(10)
-            moves()
-        except DatabaseError as error:
-            troubles.append(error)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=(moves,)) for moves in (complete, fail)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert troubles == []
+    race(complete, fail)
     assert statuses(*replacing) == ["deleted"] * 9 + ["completed"]
 
 
 def test_of_many_that_skip_at_once_one_is_taken():
     collection = make_collection()
-    taken, refused, start = [], [], threading.Barrier(6)
+    taken, refused = [], []
 
-    def race():
+    def take():
         try:
-            start.wait(10)
             taken.append(submit(collection, "skip").pk)
         except DuplicateFound as duplicate:
             refused.append(duplicate.job.pk)
-        finally:
-            connection.close()
 
-    threads = [threading.Thread(target=race) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
+    race(*[take] * 6)
     assert len(taken) == 1
     assert refused == taken * 5
     assert len(files()) == 1

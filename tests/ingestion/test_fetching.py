@@ -110,6 +110,17 @@ def test_a_video_site_that_blocks_is_asked_again_after_the_time_that_it_names(tu
     assert job.transient_failures == 0
 
 
+def test_a_password_in_an_address_is_found_in_nothing_that_a_job_tells():
+    address = "me:sesame@vimeo.com/1"
+    params = {"video_urls": [address]}
+    job = work(services.submit(make_collection(), "youtube_transcript_ingest", params, name=address, url=address))
+    assert (job.status, job.error_code) == (FileStatus.FAILED, "unsupported_address")
+    told = [job.original_filename, job.file_url, job.error_message, job.error_details, job.processing_stats]
+    told += JobEvent.objects.filter(job_id=job.pk).values_list("message", "data")
+    assert "sesame" not in repr(told)
+    assert "vimeo.com/1" in job.error_message
+
+
 def test_other_splitting_of_a_document_does_not_convert_it_again():
     collection = make_collection()
     content = documents.pdf([f"Page {number} about planets and their moons." for number in range(3)])

@@ -1,7 +1,6 @@
 """The supervisor's decisions about real children that misbehave."""
 
 import http.server
-import threading
 import time
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from ingestion import supervisor as module
 from ingestion.supervisor import Supervisor, record_path
 from ingestion.watchdog import IDLE_POOL_SECONDS, PoolWatchdog
+from tests.support.serving import Serving
 from tests.support.until import until
 
 SLEEPER = ["/bin/sh", "-c", "exec sleep 60"]
@@ -28,20 +28,16 @@ class Health(http.server.BaseHTTPRequestHandler):
         pass
 
 
-class HealthServer(http.server.ThreadingHTTPServer):
+class HealthServer(Serving):
     well = True
     asked = 0
 
 
 @pytest.fixture
 def web_server(settings):
-    with HealthServer(("127.0.0.1", 0), Health) as server:
+    with HealthServer(Health) as server:
         settings.HOST, settings.PORT = server.server_address
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture

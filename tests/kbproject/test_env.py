@@ -1,7 +1,6 @@
 """Settings: bad values are refused by name, secrets are made once, and each variable is documented."""
 
 import re
-import threading
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from kbproject import env
+from tests.support.race import race
 
 
 @pytest.mark.parametrize(
@@ -44,18 +44,7 @@ def test_an_unset_or_blank_variable_means_its_default(monkeypatch, blank):
 
 def test_of_two_first_starts_both_get_the_same_secret(tmp_path):
     path = tmp_path / "new" / "secret.key"
-    secrets, barrier = [], threading.Barrier(8)
-
-    def read():
-        barrier.wait()
-        secrets.append(env.kept_secret(path))
-
-    threads = [threading.Thread(target=read) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(secrets) == 8
+    secrets = race(*[lambda: env.kept_secret(path)] * 8)
     assert len(set(secrets)) == 1
     assert path.stat().st_mode & 0o777 == 0o600
     assert [entry.name for entry in path.parent.iterdir()] == ["secret.key"]

@@ -10,10 +10,18 @@ from pathlib import Path
 _PAD = bytes.fromhex("28BF4E5E4E758A4164004E56FFFA01082E2E00B6D0683E802F0CA9FE6453697A")
 
 
-def pdf(pages: list[str], password: str = "", pictures: dict[int, bytes] | None = None) -> bytes:
+def pdf(
+    pages: list[str],
+    password: str = "",
+    pictures: dict[int, bytes] | None = None,
+    annotations: dict[int, list[str]] | None = None,
+    rotate: int = 0,
+) -> bytes:
     """A PDF whose pages hold lines of text, encrypted with 40-bit RC4 when *password* is given.
 
     :param pictures: JPEGs by the number of the page (from 1) that shows them; the same bytes are stored once
+    :param annotations: dictionaries, see :func:`field` and :func:`note`, by the number of the page that shows them
+    :param rotate: by how many degrees, clockwise, the pages are shown
     """
     ident = b"0123456789abcdef"
     key, owner, permissions = b"", b"", -4
@@ -25,7 +33,7 @@ def pdf(pages: list[str], password: str = "", pictures: dict[int, bytes] | None 
 
     objects = [b"<< /Type /Catalog /Pages 2 0 R >>", b""]
     objects.append(b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>")
-    kids = []
+    kids, fields = [], []
     stored: dict[bytes, int] = {}
     for data in (pictures or {}).values():
         if data not in stored:
@@ -38,16 +46,23 @@ def pdf(pages: list[str], password: str = "", pictures: dict[int, bytes] | None 
         if shown is not None:
             resources += b" /XObject << /Im1 %d 0 R >>" % stored[shown]
             content += b" q 200 0 0 200 72 300 cm /Im1 Do Q"
+        shown_on = []
+        for annotation in (annotations or {}).get(page, []):
+            objects.append(b"<< /Type /Annot %s >>" % annotation.encode("latin-1"))
+            shown_on.append(b"%d 0 R" % len(objects))
+            fields += shown_on[-1:] if "/FT" in annotation else []
         number = len(objects) + 1
         kids.append(b"%d 0 R" % number)
         objects.append(
             b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents %d 0 R"
-            b" /Resources << %s >> >>" % (number + 1, resources)
+            b" /Resources << %s >> /Annots [%s] /Rotate %d >>" % (number + 1, resources, b" ".join(shown_on), rotate)
         )
         if key:
             suffix = (number + 1).to_bytes(3, "little") + b"\0\0"
             content = rc4(hashlib.md5(key + suffix).digest()[:10], content)  # noqa: S324
         objects.append(b"<< /Length %d >>\nstream\n" % len(content) + content + b"\nendstream")
+    if fields:
+        objects[0] = b"<< /Type /Catalog /Pages 2 0 R /AcroForm << /Fields [%s] >> >>" % b" ".join(fields)
     objects[1] = b"<< /Type /Pages /Count %d /Kids [%s] >>" % (len(pages), b" ".join(kids))
     trailer = b"/Root 1 0 R /ID [<%s> <%s>]" % (ident.hex().encode(), ident.hex().encode())
     if key:
@@ -66,6 +81,19 @@ def pdf(pages: list[str], password: str = "", pictures: dict[int, bytes] | None 
     out += b"".join(b"%010d 00000 n \n" % place for place in places)
     out += b"trailer\n<< /Size %d %s >>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, trailer, start)
     return bytes(out)
+
+
+def field(kind: str, name: str, place: tuple[int, int], more: str = "") -> str:
+    """A form field of a PDF: ``Tx`` text, ``Btn`` box, ``Ch`` choice; *place* is its lower left corner in points."""
+    left, bottom = place
+    box = f"/Rect [{left} {bottom} {left + 150} {bottom + 14}]"
+    return f"/Subtype /Widget /FT /{kind} /T ({name}) {box} {more}"
+
+
+def note(kind: str, text: str, place: tuple[int, int], more: str = "") -> str:
+    """A comment on a PDF's page: ``Text`` a sticky note, ``FreeText``, ``Highlight``, ..."""
+    left, bottom = place
+    return f"/Subtype /{kind} /Contents ({text}) /Rect [{left} {bottom} {left + 200} {bottom + 14}] {more}"
 
 
 def _pdf_text(text: str) -> bytes:

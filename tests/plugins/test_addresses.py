@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from plugins.base import PluginError
 from plugins.net import Guard
-from plugins.web.addresses import Rules, Scope, cleaned, key_of_page, named_address, path_patterns, resolved
+from plugins.web.addresses import (
+    Rules,
+    Scope,
+    cleaned,
+    extension_of,
+    key_of_page,
+    named_address,
+    path_patterns,
+    resolved,
+)
 
 
 @pytest.mark.parametrize(
@@ -80,6 +89,31 @@ def test_a_typed_address_is_taken_as_https_where_it_does_not_say(text, expected)
     assert named_address(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("path", "extension"),
+    [
+        ("/a/report.PDF?x=1.txt", "pdf"),
+        ("/all.tar.gz", "gz"),
+        ("/v1.2/all.7z", "7z"),
+        ("/1.0.zip", "zip"),
+        ("/film.mp4#t=1.5", "mp4"),
+        ("/docs/5.2", ""),
+        ("/v1.2", ""),
+        ("/python-3.14", ""),
+        ("/1.0.0rc1", ""),
+        ("/docs/3.x", ""),
+        ("/docs/2.0.dev", ""),
+        ("/wiki/St._Louis", ""),
+        ("/.well-known", ""),
+        ("/.zip", ""),
+        ("/a.zip/", ""),
+        ("/", ""),
+    ],
+)
+def test_the_number_of_a_version_is_no_type_of_a_file(path, extension):
+    assert extension_of(f"https://example.org{path}") == extension
+
+
 # -- Scope ------------------------------------------------------------------------------------------
 
 
@@ -108,6 +142,10 @@ def test_subdomains_can_be_allowed():
         ("/docs", ["/docs", "/docs/", "/docs/a/b"], ["/", "/docsearch", "/blog"]),
         ("/docs/", ["/docs/", "/docs/a"], ["/docs", "/blog"]),
         ("/docs/index.html", ["/docs/index.html", "/docs/a", "/docs/"], ["/blog", "/doc"]),
+        ("/docs/5.2", ["/docs/5.2", "/docs/5.2/a"], ["/docs/5.1", "/docs/5.1/a", "/docs/a"]),
+        ("/v1.2", ["/v1.2/a"], ["/v1.3", "/blog"]),
+        ("/docs/5.2.1rc1", ["/docs/5.2.1rc1/a"], ["/docs/5.2.1/a"]),
+        ("/wiki/St._Louis", ["/wiki/St._Louis/a"], ["/wiki/a"]),
         ("/", ["/", "/a"], []),
     ],
 )

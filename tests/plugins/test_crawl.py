@@ -27,6 +27,11 @@ def site():
         yield running
 
 
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch):
+    monkeypatch.setattr(polite, "ROBOTS_PAUSE", 0.01)
+
+
 class Run:
     """One crawl to its end, with names that only tests know."""
 
@@ -226,6 +231,40 @@ def test_a_canonical_link_is_believed_when_the_titles_agree(site):
     assert [(d.address, d.of) for d in run.of(Duplicate)] == [(f"{site.url}/a", f"{site.url}/print/a")]
 
 
+def test_a_page_of_a_list_that_names_the_first_as_its_canonical_address_is_read(site):
+    """A common mistake: the second page of a list is not the first."""
+    for number in range(1, 4):
+        entries = "".join(f"<li>Entry {number}{letter}: what was found in room {number}.</li>" for letter in "abcdef")
+        more = f'<a href="/list?page={number + 1}">Next</a>' if number < 3 else ""
+        site.page(
+            f"/list?page={number}" if number > 1 else "/list",
+            f'<title>Findings</title><link rel="canonical" href="/list"><body><main><h1>Findings</h1><p>{TEXT * 3}</p>'
+            f"<ul>{entries}</ul>{more}</main>",
+        )
+    run = crawl(site, "/list")
+    assert run.read == ["list", "list?page=2", "list?page=3"]
+
+
+@pytest.mark.parametrize(
+    ("other", "is_double"),
+    [
+        (f"{TEXT} Printed on 5 May 2024.", True),
+        (f"{TEXT} " * 9 + "Page 1 of 1.", True),
+        (TEXT.split(",", maxsplit=1)[0], False),  # no sentence of the first
+        (f"{TEXT} " * 9 + "The annex, which is for members, opens at noon and closes at four; its door is in the yard "
+         "behind the mill.", False),
+        ("Closed.", False),
+    ],
+)  # fmt: skip
+def test_no_text_is_lost_to_a_canonical_link(site, other, is_double):
+    head = '<link rel="canonical" href="/a">'
+    site.article("/", f"Start. {TEXT}", "/a", "/b")
+    site.article("/a", TEXT, title="A", head=head)
+    site.article("/b", other, title="A", head=head)
+    run = crawl(site)
+    assert run.read == (["", "a"] if is_double else ["", "a", "b"])
+
+
 @pytest.mark.parametrize("loop", [{"/x": "/x"}, {"/x": "/y", "/y": "/x"}])
 def test_a_redirect_that_never_ends_does(site, loop):
     for path, to in loop.items():
@@ -289,6 +328,66 @@ def test_a_robots_txt_that_is_missing_allows_and_one_that_fails_forbids(site, st
         assert run.codes == {"/": "robots"}
         assert run.of(Failed)[0].transient
         assert str(status) in run.of(Failed)[0].message
+
+
+def fails(times, failure, then):
+    """An answer of *failure* some times, and of *then* from then on."""
+    failures = iter(range(times))
+    return lambda handler: then(handler) if next(failures, None) is None else failure(handler)
+
+
+def breaks_off(handler):
+    handler.close_connection = True
+
+
+FAILURES = {
+    "500": lambda handler: handler.send(b"", 500),
+    "429": lambda handler: handler.send(b"", 429),
+    "a pause": lambda handler: handler.send(b"", 503, {"Retry-After": "0"}),
+    "broken connection": breaks_off,
+    "silence": lambda handler: handler.site.closing.wait(0.6),
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
+def test_a_robots_txt_that_fails_for_the_moment_is_asked_for_again_with_growing_pauses(site, monkeypatch, failure):
+    monkeypatch.setattr(polite, "ROBOTS_PAUSE", 0.1)
+    rules = b"User-agent: *\nDisallow: /private\n"
+    site.answers["/robots.txt"] = fails(2, failure, lambda handler: handler.send(rules))
+    site.article("/", f"Start. {TEXT}", "/private", "/b")
+    site.article("/b", f"B. {TEXT}")
+    run = crawl(site)
+    assert run.read == ["", "b"]
+    assert run.codes == {"/private": "robots"}
+    assert [asked.path for asked in site.asked][:4] == ["/robots.txt"] * 3 + ["/"]
+    assert gaps(site)[0] > 0.09
+    assert gaps(site)[1] > 0.19
+
+
+def test_a_robots_txt_that_goes_on_failing_is_given_up_and_asked_for_no_more(site):
+    site.page("/robots.txt", status=500)
+    run = read_alone(site, "/a", "/b")
+    assert set(run.codes.values()) == {"robots"}
+    assert all(failed.transient for failed in run.of(Failed))
+    assert [asked.path for asked in site.asked] == ["/robots.txt"] * 3
+
+
+@pytest.mark.parametrize("answer", [{"status": 404}, {"status": 403}, {"status": 302, "Location": "/robots.txt"}])
+def test_a_robots_txt_that_is_not_there_is_asked_for_once(site, answer):
+    site.page("/robots.txt", **answer)
+    site.article("/", TEXT)
+    assert crawl(site).read == [""]
+    assert [asked.path for asked in site.asked].count("/robots.txt") == (11 if "Location" in answer else 1)
+
+
+def test_a_robots_txt_is_not_waited_for_past_the_end_of_the_crawl(site, monkeypatch):
+    monkeypatch.setattr(polite, "ROBOTS_PAUSE", 30.0)
+    site.page("/robots.txt", status=500)
+    site.article("/", TEXT)
+    began = time.monotonic()
+    run = crawl(site, seconds=20)
+    assert time.monotonic() - began < 5
+    assert run.codes == {"/": "robots"}
 
 
 def test_a_site_that_cannot_be_reached_is_said_to_be_that():
@@ -431,6 +530,71 @@ def test_a_crawl_that_takes_too_long_ends_with_what_it_has(site):
     assert not crawl(site, "/1", seconds=5).crawl.out_of_time
 
 
+def test_the_end_of_a_crawl_ends_every_request(site):
+    site.article("/", f"Start. {TEXT}", "/a", "/b")
+    site.answers["/a"] = lambda handler: handler.drip(20)
+    began = time.monotonic()
+    run = crawl(site, seconds=1, limits=Limits(seconds=20, silence_seconds=10))
+    assert time.monotonic() - began < 3
+    assert run.read == [""]
+    assert run.codes == {"/a": "fetch_timeout"}
+    assert run.crawl.out_of_time
+    assert run.crawl.left_out == 1
+
+
+def test_a_host_whose_turn_comes_too_late_keeps_no_other_from_its_turn(site):
+    for path in ("/a", "/b"):
+        site.article(path, f"{path}. {TEXT}")
+    with Site() as other:
+        other.article("/c", f"C. {TEXT}")
+        singles = (f"{site.url}/a", f"{site.url}/b", f"{other.url}/c")
+        began = time.monotonic()
+        run = Run(Order(singles=singles, delay=30, seconds=20, respect_robots=False))
+    assert time.monotonic() - began < 5
+    assert run.read == ["a", "c"]
+    assert run.crawl.out_of_time
+    assert run.crawl.left_out == 1
+    assert site.paths() == ["/a"]  # not even at the end of the crawl, before its turn
+
+
+def slow(to):
+    """A redirect that takes a while."""
+
+    def answer(handler):
+        handler.site.closing.wait(0.2)
+        handler.send(b"", 302, {"Location": to})
+
+    return answer
+
+
+def test_the_visit_of_one_page_ends_however_many_redirects_it_takes(site, monkeypatch):
+    monkeypatch.setattr(polite, "VISIT", 0.7)
+    for number in range(9):
+        site.answers[f"/{number}"] = slow(f"/{number + 1}")
+    site.article("/9", TEXT)
+    site.article("/a", f"A. {TEXT}")
+    began = time.monotonic()
+    run = read_alone(site, "/0", "/a", respect_robots=False)
+    assert time.monotonic() - began < 1.5
+    assert run.codes == {"/0": "fetch_timeout"}
+    assert run.of(Failed)[0].transient
+    assert run.read == ["a"]
+    assert not run.crawl.out_of_time
+
+
+def test_a_pause_that_is_longer_than_a_visit_is_not_waited_for(site, monkeypatch):
+    monkeypatch.setattr(polite, "VISIT", 1.0)
+    site.answers["/busy"] = busy(99, {"Retry-After": "30"})
+    site.page("/moved", status=302, Location="/there")
+    site.article("/there", TEXT)
+    site.page("/robots.txt", "User-agent: *\nCrawl-delay: 3\n")
+    began = time.monotonic()
+    run = read_alone(site, "/busy", "/moved")
+    assert time.monotonic() - began < 3
+    assert run.codes == {"/busy": "http_status", "/moved": "fetch_timeout"}
+    assert "longer than a page may" in run.of(Failed)[1].message
+
+
 # -- What was fetched before ------------------------------------------------------------------------
 
 
@@ -472,6 +636,91 @@ def test_a_redirect_with_a_familiar_etag_is_fetched(site, tmp_path):
     run = crawl(site, "/latest", kept=tmp_path)
     assert "two" in run.of(Read)[0].page.markdown
     assert not run.of(Read)[0].unchanged
+
+
+WALL = "<title>Just a moment...</title><p>Enable JavaScript and cookies to continue</p>"
+SHELL = '<div id="root">Loading…</div><script src="/app.js"></script>'
+IN_PLACE_OF_A_PAGE = {
+    "wall": {"body": WALL},
+    "refusing wall": {"body": WALL, "status": 403},
+    "wall that asks for no index": {"body": WALL, "X_Robots_Tag": "noindex"},
+    "nothing": {"status": 204},
+    "empty": {"body": "<title>A</title><img src='a.png'>"},
+    "shell": {"body": SHELL},
+}
+
+
+@pytest.mark.parametrize("answer", IN_PLACE_OF_A_PAGE.values(), ids=IN_PLACE_OF_A_PAGE)
+def test_what_stands_in_a_pages_place_does_not_take_the_place_of_its_text(site, tmp_path, answer):
+    site.article("/", f"Start. {TEXT}", "/a")
+    site.article("/a", f"A. {TEXT}", "/b")
+    site.article("/b", f"B. {TEXT}")
+    crawl(site, kept=tmp_path)
+    site.page("/a", **answer)
+    for _ in range(2):
+        run = crawl(site, kept=tmp_path)
+        assert run.read == ["", "a", "b"]
+        assert run.of(Read)[1].page.markdown == f"A. {TEXT}"
+        assert run.of(Read)[1].stale.code in {"bot_wall", "no_text"}
+        assert not run.of(Read)[0].stale
+    site.article("/a", f"A again. {TEXT}")
+    run = crawl(site, kept=tmp_path)
+    assert run.of(Read)[1].page.markdown == f"A again. {TEXT}"
+    assert not run.of(Read)[1].stale
+
+
+@pytest.mark.parametrize("answer", [{"body": WALL}, {"status": 503}])
+def test_a_redirect_to_a_wall_or_to_an_error_does_not_take_the_place_of_a_text_either(site, tmp_path, answer):
+    site.article("/", f"Start. {TEXT}", "/a")
+    site.article("/a", f"A. {TEXT}")
+    crawl(site, kept=tmp_path)
+    site.page("/a", status=302, Location="/check")
+    site.page("/check", **answer)
+    run = crawl(site, kept=tmp_path)
+    assert run.read == ["", "a"]
+    assert run.of(Read)[1].stale
+
+
+@pytest.mark.parametrize("answer", IN_PLACE_OF_A_PAGE.values(), ids=IN_PLACE_OF_A_PAGE)
+def test_what_stands_in_a_pages_place_is_not_kept(site, tmp_path, answer):
+    site.page("/", **{"ETag": '"1"', **answer})
+    crawl(site, kept=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_page_that_is_gone_is_not_taken_from_before_that(site, tmp_path, status):
+    site.article("/", f"Start. {TEXT}", "/a")
+    site.article("/a", f"A. {TEXT}")
+    crawl(site, kept=tmp_path)
+    for answer in (status, 500):
+        site.page("/a", status=answer)
+        run = crawl(site, kept=tmp_path)
+        assert run.read == [""]
+        assert run.of(Failed)[0].status == answer
+
+
+def test_a_page_that_asks_to_be_left_out_is_not_taken_from_before_that(site, tmp_path):
+    site.article("/", f"Start. {TEXT}", "/a")
+    site.article("/a", f"A. {TEXT}")
+    crawl(site, kept=tmp_path)
+    site.page("/a", f"<p>A. {TEXT}</p>", X_Robots_Tag="noindex")
+    assert crawl(site, kept=tmp_path).codes == {"/a": "robots"}
+    site.page("/a", status=500)
+    assert crawl(site, kept=tmp_path).codes == {"/a": "robots"}
+
+
+def test_a_page_that_points_on_is_remembered_as_that(site, tmp_path):
+    site.page("/", '<meta http-equiv="refresh" content="0; url=/a">')
+    site.article("/a", f"A. {TEXT}")
+    crawl(site, kept=tmp_path)
+    assert crawl(site, kept=tmp_path).read == ["a"]
+    assert site.statuses[-2:] == [304, 304]
+    site.page("/", status=500)
+    assert crawl(site, kept=tmp_path).read == ["a"]
+    site.page("/", '<meta http-equiv="refresh" content="0; url=/b">')
+    site.page("/b", status=503)
+    assert crawl(site, kept=tmp_path).codes == {"/": "http_status"}
 
 
 def test_damaged_memories_are_forgotten(site, tmp_path):

@@ -15,7 +15,7 @@ from tests.support.youtube import Fault, YouTube
 
 METADATA = "169.254.169.254"
 LOCAL = [ipaddress.ip_network("127.0.0.0/8")]
-QUICK = Limits(body_bytes=2_000_000, seconds=0.8, silence_seconds=0.4)
+QUICK = Limits(content_bytes=2_000_000, seconds=0.8, silence_seconds=0.4)
 INSIDE = [
     "127.0.0.1", "127.1", "2130706433", "0x7f000001", "0", "localhost", "any.localhost", "10.0.0.1", "192.168.0.1",
     METADATA, "100.64.0.1", "[::1]", "[::ffff:127.0.0.1]", "[64:ff9b::a9fe:a9fe]", "[fe80::1]", "[fd00:ec2::254]",

@@ -1,12 +1,13 @@
 """Kept conversions: whole or not there, and never a reason to fail."""
 
 import gzip
-import threading
+from functools import partial
 
 import pytest
 
 from plugins import kept
 from plugins.kept import Kept, conversion_key, key_of
+from tests.support.race import race
 
 
 def packed(data):
@@ -66,11 +67,7 @@ def test_many_writers_of_one_entry_leave_one_whole_one(store):
         for _ in range(20):
             store.put("a", [number] * 1000)
 
-    threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
+    race(*(partial(write, number) for number in range(4)))
     found = store.get("a")
     assert len(found) == 1000
     assert len(set(found)) == 1

@@ -368,7 +368,7 @@ def test_another_server_of_the_same_model_is_asked_itself(tmp_path, vision, monk
 def test_a_server_that_is_not_there_or_not_allowed_is_named_without_the_key(tmp_path, vision, listen, monkeypatch):
     path = two_pictures(tmp_path)
     gone = Vision()
-    gone._server.server_close()
+    gone.server_close()
     described(path, gone, **listen.callbacks)
     monkeypatch.setenv("KB_FETCH_ALLOW_PRIVATE", "")
     described(path, vision, **listen.callbacks)

@@ -4,7 +4,6 @@ import contextlib
 import gzip
 import http.server
 import ipaddress
-import threading
 import time
 
 import httpx
@@ -12,6 +11,7 @@ import pytest
 
 from plugins import net
 from plugins.net import AddressBlocked, Fetcher, FetchError, Guard, GuardedTransport, Limits, NameNotFound
+from tests.support.serving import Serving
 
 METADATA = "169.254.169.254"
 
@@ -34,7 +34,10 @@ INSIDE = [
     "240.0.0.1", "255.255.255.255", "[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::127.0.0.1]",
     "[::ffff:169.254.169.254]", "[64:ff9b::7f00:1]", "[64:ff9b::a9fe:a9fe]", "[2002:7f00:1::]", "[2002:a9fe:a9fe::1]",
     "[2001:0:4136:e378:8000:63bf:f5ff:fffe]", "[fe80::1]", "[fec0::1]", "[fc00::1]", "[fd00:ec2::254]", "[ff02::1]",
-    "[2001:db8::1]", "[100::1]", "127。0。0。1",
+    "[2001:db8::1]", "[100::1]", "127。0。0。1", "168.63.129.16", "0xa83f8110", "192.0.0.192", "192.0.0.9",
+    "[::ffff:168.63.129.16]", "[64:ff9b::a83f:8110]", "[64:ff9b:1::1]", "[64:ff9b:1:ffff::7f00:1]", "[3fff::1]",
+    "[3fff:fff:ffff::1]", "[5f00::1]", "[feff::1]", "[2001:470::5efe:7f00:1]", "[2001:470::200:5efe:a9fe:a9fe]",
+    "[fd00::5efe:808:808]",
 ]  # fmt: skip
 
 
@@ -53,7 +56,16 @@ def test_an_address_inside_is_refused_before_anything_is_sent(host):
 
 
 @pytest.mark.parametrize(
-    "address", ["1.1.1.1", "8.8.8.8", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
+    "address",
+    [
+        "1.1.1.1",
+        "8.8.8.8",
+        "168.63.129.17",
+        "2606:4700:4700::1111",
+        "::ffff:8.8.8.8",
+        "64:ff9b::808:808",
+        "2001:470::200:5efe:808:808",
+    ],
 )
 def test_public_addresses_are_permitted(address):
     assert Guard().permits(ipaddress.ip_address(address))
@@ -64,6 +76,27 @@ def test_an_intranet_is_permitted_when_the_operator_allows_it(monkeypatch):
     guard = net.guard_of_environment()
     for address, permitted in {"10.1.2.3": True, "10.2.0.1": False, "fd00::1": True, "::ffff:10.1.2.3": True}.items():
         assert guard.permits(ipaddress.ip_address(address)) is permitted
+
+
+@pytest.mark.parametrize(
+    ("network", "address"),
+    [
+        ("168.63.129.16", "168.63.129.16"),
+        ("168.63.129.16", "::ffff:168.63.129.16"),
+        ("192.0.0.0/24", "192.0.0.192"),
+        ("100.64.0.0/10", "100.100.100.200"),
+        ("3fff::/20", "3fff::1"),
+        ("5f00::/16", "5f00::1"),
+        ("64:ff9b:1::/48", "64:ff9b:1::a00:1"),
+        ("fec0::/10", "fec0::1"),
+        ("10.0.0.0/8", "2001:470::5efe:a00:1"),
+        ("10.0.0.0/8,fd00::/8", "fd00::5efe:a00:1"),
+    ],
+)
+def test_every_network_can_be_opened_by_the_operator(monkeypatch, network, address):
+    assert not Guard().permits(ipaddress.ip_address(address))
+    monkeypatch.setenv(net.ALLOWED_SETTING, network)
+    assert net.guard_of_environment().permits(ipaddress.ip_address(address))
 
 
 def test_a_name_that_leads_outside_and_inside_is_refused():
@@ -156,23 +189,16 @@ class Pages(http.server.BaseHTTPRequestHandler):
         pass
 
 
-class Site(http.server.ThreadingHTTPServer):
-    daemon_threads = True
+class Site(Serving):
     paths: list[str]
     packed: tuple[bytes, str]
-    closing: threading.Event
 
 
 @pytest.fixture
 def site():
-    with Site(("127.0.0.1", 0), Pages) as server:
-        server.paths, server.closing = [], threading.Event()
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
+    with Site(Pages) as server:
+        server.paths = []
         yield server
-        server.closing.set()
-        server.shutdown()
-        thread.join()
 
 
 LOCAL = [ipaddress.ip_network("127.0.0.0/8")]

@@ -123,11 +123,37 @@ def test_a_file_of_another_name_or_with_blanks_around_its_lines_is_read_all_the_
     assert not is_subtitles("https://youtu.be/dQw4w9WgXcQ\nA --> B")
 
 
-def test_a_cue_with_damaged_times_leaves_its_words_with_the_one_before():
-    read = read_subtitles(SRT.replace("00:01:00,000 -->", "00:01:0 -->"))
+def times(read):
+    return [(cue.start, cue.end) for cue in read.cues]
+
+
+def test_a_cue_whose_times_are_damaged_lies_between_its_neighbours():
+    read = read_subtitles(SRT.replace("00:00:04,000 --> 00:00:06,000", "00:0:4x --> 00:00:06,0O0"))
     assert read.damaged == 1
-    assert len(read.cues) == 2
-    assert said(read.cues).count("42") == 2
+    assert texts(read.cues) == ["Good morning, and welcome.", "The answer is 42", "42"]
+    assert times(read) == [(1.0, 3.5), (3.5, 60.0), (60.0, 62.0)]
+
+
+@pytest.mark.parametrize("header", ["", "WEBVTT\nLanguage: en\n\n"])
+def test_first_cues_without_readable_times_share_the_time_before_the_first_that_has_them(header):
+    lost = "1\n00:00:0x,000 --> ??\nFirst\n\n2\n00: --> 00:\nSecond"
+    read = read_subtitles(f"{header}{lost}\n\n3\n00:00:08.000 --> 00:00:09.000\nThird\n")
+    assert texts(read.cues) == ["First", "Second", "Third"]
+    assert times(read) == [(0.0, 4.0), (4.0, 8.0), (8.0, 9.0)]
+    assert read.damaged == 2
+
+
+@pytest.mark.parametrize("head", ["", "1\n", "WEBVTT\nLanguage: en\n\n"])
+def test_what_stands_before_the_first_times_is_not_lost(head):
+    read = read_subtitles(f"{head}Good morning\n\n00:00:02.000 --> 00:00:03.000\nand welcome")
+    assert [(cue.start, cue.text) for cue in read.cues] == [(0.0, "Good morning"), (2.0, "and welcome")]
+    assert read.damaged == 1
+
+
+def test_a_last_cue_without_readable_times_comes_after_the_one_before():
+    read = read_subtitles(SRT.replace("00:01:00,000 -->", "00:01:0 -->"))
+    assert texts(read.cues) == ["Good morning, and welcome.", "The answer is 42", "42"]
+    assert times(read)[-1] == (6.0, 6.0)
 
 
 @pytest.mark.parametrize("text", ["just words", "1\n2\n3", "WEBVTT\n\nNOTE nothing\n", "00:00:01 to 00:00:02\nwords"])

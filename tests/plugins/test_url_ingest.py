@@ -24,6 +24,7 @@ METADATA_SERVICE = "http://169.254.169.254/latest/meta-data/"
 
 @pytest.fixture
 def site(monkeypatch):
+    monkeypatch.setattr("plugins.web.polite.ROBOTS_PAUSE", 0.01)
     monkeypatch.setenv("KB_FETCH_ALLOW_PRIVATE", "127.0.0.0/8")
     with Site() as running:
         yield running
@@ -181,6 +182,22 @@ def test_a_site_that_is_down_fails_the_run_although_its_pages_are_kept(site, ing
     site.page("/", "<p>Out of order</p>", status=500)
     run = ingest(url=site.url, kept_folder=kept)
     assert (run.error.code, run.error.transient) == ("http_status", True)
+
+
+def test_a_wall_in_place_of_a_page_is_a_warning_and_the_text_of_the_last_time_stays(site, ingest, tmp_path):
+    site.article("/", f"{TEXT} Home.", "/a")
+    site.article("/a", f"{TEXT} Page a.")
+    kept = str(tmp_path / "kept")
+    ingest(url=site.url, kept_folder=kept)
+    site.page("/a", WALL)
+    run = ingest(url=site.url, kept_folder=kept)
+    assert "Page a." in run.text
+    assert run.codes == ["bot_wall"]
+    assert "last time" in run.warnings[0][0]
+    assert run.stats["pages"]["stale"] == 1
+    site.page("/", WALL)
+    run = ingest(url=site.url, kept_folder=kept)
+    assert (run.error.code, run.error.transient) == ("bot_wall", False)
 
 
 def test_a_second_run_says_what_has_not_changed(site, ingest, tmp_path):
@@ -342,6 +359,9 @@ def test_a_password_in_an_address_is_told_to_nobody(site, ingest):
     assert run.codes == ["address_blocked"]
     assert run.warnings[0][1]["url"] == "http://h.example/x"
     assert "sesame" not in repr([run.warnings, run.stats, run.told, run.chunks])
+    run = ingest(urls=["me:sesame@h.example/x", "me:sesame@[", f"{site.url}/a"])
+    assert [data["url"] for _, data in run.warnings] == ["h.example/x", "["]
+    assert "sesame" not in repr([run.warnings, run.stats, run.told, run.chunks])
 
 
 def test_a_named_page_that_redirects_inside_is_a_warning(site, ingest):
@@ -374,13 +394,14 @@ def test_a_crawl_that_reads_nothing_fails_with_the_reason(site, ingest, body, an
     assert run.error.context["failures"][0]["code"] == code
 
 
-def test_of_several_failures_the_first_is_told_and_one_that_stays_makes_the_job_fail_for_good(site, ingest):
-    site.page("/a", status=503)
+def test_of_several_failures_the_first_that_may_pass_is_told(site, ingest):
+    site.page("/b", status=503)
     run = ingest(urls=[f"{site.url}/a", f"{site.url}/b"])
     assert run.error.message == (
-        f"None of 2 pages could be read. {site.url}/a could not be fetched: the server answered 503."
+        f"None of 2 pages could be read. {site.url}/b could not be fetched: the server answered 503."
     )
-    assert not run.error.transient
+    assert run.error.transient
+    assert [failure["status"] for failure in run.error.context["failures"]] == [404, 503]
 
 
 def test_many_failures_of_one_kind_are_told_in_a_sum(site, ingest):
@@ -418,6 +439,30 @@ def test_a_page_too_large_and_one_that_drips_are_failures_of_their_own(site, ing
     run = ingest(url=site.url)
     assert run.pages == [""]
     assert run.codes == ["too_large", "fetch_timeout"]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "links", "code", "transient"),
+    [
+        ([404, 503, 503], [], 503, True),  # one that is gone makes the others no worse
+        ([503, 404], [], 503, True),
+        ([404, 410], [], 404, False),
+        ([200], [503, 503], 0, False),  # an empty page whose links fail for now
+    ],
+)
+def test_a_crawl_that_read_nothing_is_tried_again_when_a_named_page_may_come(
+    site, ingest, statuses, links, code, transient
+):
+    for number, status in enumerate([*statuses, *links]):
+        site.page(f"/{number}", status=status)
+    menu = "".join(f'<a href="/{number}"></a>' for number in range(len(statuses), len(statuses) + len(links)))
+    if links:
+        site.page("/0", menu)
+    run = ingest(url="\n".join(f"{site.url}/{number}" for number in range(len(statuses))))
+    assert run.error.transient is transient
+    assert run.error.code == ("http_status" if code else "no_text")
+    assert not code or str(code) in run.error.message
+    assert run.stats["pages"]["failed"] == len(statuses) + len(links)
 
 
 # -- Characters -------------------------------------------------------------------------------------

@@ -234,6 +234,14 @@ GERMAN_HEARD = Track("de", spoken("gehört"), automatic=True)
 BRITISH = Track("en-GB", spoken("colour"))
 HEBREW = Track("iw", spoken("שלום"))
 FIXED = Track("fr", spoken("bonjour"), translatable=False)
+SIMPLIFIED = Track("zh-Hans", spoken("汉语"))
+TRADITIONAL = Track("zh-Hant", spoken("漢語"))
+TAIWANESE = Track("zh-TW", spoken("國語"))
+CHINESE = Track("zh", spoken("中文"))
+BRAZILIAN = Track("pt-BR", spoken("ônibus"))
+PORTUGUESE = Track("pt-PT", spoken("autocarro"))
+SERBIAN = Track("sr", spoken("Добар дан"))
+SERBIAN_LATIN = Track("sr-Latn", spoken("Dobar dan"))
 
 
 @pytest.mark.parametrize(
@@ -252,6 +260,22 @@ FIXED = Track("fr", spoken("bonjour"), translatable=False)
         ((FIXED, HEARD), "it", "en", "automatic", True),
         ((FIXED,), "it", "fr", "manual", True),
         ((GERMAN, FIXED), "ja", "de", "manual", True),
+        ((SIMPLIFIED, TRADITIONAL), "zh-Hant", "zh-Hant", "manual", False),
+        ((SIMPLIFIED, CHINESE, TAIWANESE), "zh-Hant", "zh-TW", "manual", False),
+        ((TRADITIONAL, SIMPLIFIED), "zh-CN", "zh-Hans", "manual", False),
+        ((TRADITIONAL, SIMPLIFIED), "zh", "zh-Hans", "manual", False),
+        ((TAIWANESE,), "zh", "zh-TW", "manual", False),
+        ((HEARD, SIMPLIFIED), "zh-Hant", "zh-Hans", "manual", True),
+        ((CHINESE,), "zh_TW", "zh", "manual", True),
+        ((PORTUGUESE, BRAZILIAN), "pt-BR", "pt-BR", "manual", False),
+        ((BRAZILIAN, PORTUGUESE), "PT-pt", "pt-PT", "manual", False),
+        ((PORTUGUESE, Track("pt-BR", spoken("ônibus"), automatic=True)), "pt-BR", "pt-BR", "automatic", False),
+        ((PORTUGUESE,), "pt-BR", "pt-PT", "manual", False),
+        ((SERBIAN_LATIN, SERBIAN), "sr-Cyrl", "sr", "manual", False),
+        ((SERBIAN, SERBIAN_LATIN), "sr-Latn", "sr-Latn", "manual", False),
+        ((SERBIAN, HEARD), "sr-Latn", "sr", "manual", True),
+        ((SERBIAN_LATIN, SERBIAN), "sr", "sr", "manual", False),
+        ((BRITISH, HEARD), "en", "en-GB", "manual", False),
     ],
 )
 def test_the_language_falls_back_in_the_order_of_the_contract(ingest, youtube, tracks, asked, language, kind, warned):
@@ -262,6 +286,18 @@ def test_the_language_falls_back_in_the_order_of_the_contract(ingest, youtube, t
     if warned:
         assert language in job.warnings[0][0]
         assert asked in job.warnings[0][0]
+
+
+def test_a_translation_into_the_script_that_was_asked_for_is_made_of_the_other_script(ingest, youtube):
+    offered = ("zh-Hans", "zh-Hant", "es")
+    youtube.videos[ID] = Video("Talk", (HEARD, SIMPLIFIED), translations=offered)
+    job = ingest(video_url=ID, language="zh-Hant")
+    assert (job.languages, job.chunks[0]["text"]) == ({("zh-Hant", "translated")}, "zh-Hant: 汉语")
+    assert not job.warnings
+    youtube.videos[ID] = Video("Talk", (HEARD, SIMPLIFIED), translations=("zh-Hans",))
+    job = ingest(video_url=ID, language="zh-TW")
+    assert job.languages == {("zh-Hans", "manual")}
+    assert "since there are none in 'zh-TW'" in job.warnings[0][0]
 
 
 def test_a_translation_is_made_of_what_was_written_in_the_language_that_is_spoken(ingest, youtube):
@@ -385,7 +421,7 @@ def test_consent_to_cookies_is_given_once_and_not_for_ever(ingest, failure, yout
 @pytest.mark.parametrize("path", [WATCH, TIMEDTEXT])
 def test_an_answer_without_end_ends_in_time(youtube, kind, code, path):
     youtube.faults[path] = Fault(kind=kind)
-    limits = Limits(body_bytes=2_000_000, seconds=0.6, silence_seconds=0.3)
+    limits = Limits(content_bytes=2_000_000, seconds=0.6, silence_seconds=0.3)
     began = time.monotonic()
     with Reader(youtube.proxy, limits=limits) as reader, pytest.raises(PluginError) as caught:
         reader.captions(ID, "en")
@@ -606,9 +642,12 @@ def test_subtitles_in_a_text_file_are_known_by_what_they_are(ingest, tmp_path):
 
 def test_damaged_times_are_told_in_the_diary(ingest, tmp_path):
     path = tmp_path / "talk.srt"
-    path.write_text(SRT.replace("00:01:01,500", "00:01:"))
-    job = ingest(path)
-    assert "Hablamos del agua." in job.chunks[0]["text"]
+    path.write_text(SRT.replace("00:00:01,000", "00:00:"))
+    job = ingest(path, chunk_duration=5)
+    assert [(chunk["text"], chunk["metadata"]["start_time"]) for chunk in job.chunks] == [
+        ("¡Buenos días!", 0.0),
+        ("Hablamos del agua.", 61.5),
+    ]
     assert "damaged times: 1" in job.warnings[0][0]
 
 

@@ -3,32 +3,25 @@
 import base64
 import hashlib
 import json
-import threading
 from collections import deque
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
+from tests.support.serving import Serving
 
-class Vision:
+
+class Vision(Serving):
     """The running server. ``faults`` answer the next requests: ``(status, body, headers)`` each."""
 
     def __init__(self) -> None:
+        super().__init__(_Handler, vision=self)
         self.faults: deque[tuple[int, Any, dict[str, str]]] = deque()
         self.requests: list[dict[str, Any]] = []
         self.keys: list[str] = []
-        vision = self
-
-        class Handler(_Handler):
-            pass
-
-        Handler.vision = vision
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+        return f"{super().url}/v1"
 
     def fail(self, status: int, times: int = 1, code: str = "", **headers: str) -> None:
         body = {"error": {"code": code, "message": "Incorrect key sk-sec***: ask your administrator."}}
@@ -44,15 +37,6 @@ class Vision:
             url = request["messages"][0]["content"][1]["image_url"]["url"]
             found.append(base64.b64decode(url.partition(",")[2]))
         return found
-
-    def __enter__(self) -> "Vision":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
 
 def words_for(picture: bytes) -> str:

@@ -21,6 +21,18 @@ def gone(server, limit=5.0):
     return not left
 
 
+def up(server, **environment):
+    """``manage.py up`` with the settings of *server*, to its end."""
+    return subprocess.run(
+        [sys.executable, "manage.py", "up"],
+        cwd=ROOT,
+        env={**server.environment, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
 def test_the_first_start_shows_its_secrets_once_and_feeds_the_samples(make_server):
     server = make_server(LAMB_API_KEY="")
     server.start()
@@ -40,14 +52,7 @@ def test_the_first_start_shows_its_secrets_once_and_feeds_the_samples(make_serve
 def test_two_servers_on_one_data_directory_are_refused(make_server):
     server = make_server()
     server.start()
-    second = subprocess.run(
-        [sys.executable, "manage.py", "up"],
-        cwd=ROOT,
-        env=server.environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    second = up(server)
     assert second.returncode == 1
     assert "Another server is running" in second.stderr
     assert server.call("GET", "/health")[0] == 200
@@ -57,9 +62,7 @@ def test_a_port_in_use_is_said_plainly(make_server):
     server, other = make_server("a"), make_server("b")
     server.start()
     other.environment["PORT"] = str(server.port)
-    second = subprocess.run(
-        [sys.executable, "manage.py", "up"], cwd=ROOT, env=other.environment, capture_output=True, text=True, timeout=60
-    )
+    second = up(other)
     assert second.returncode == 1
     assert f"Cannot listen on 127.0.0.1:{server.port}" in second.stderr
 
@@ -71,28 +74,14 @@ def test_a_port_in_use_is_said_plainly(make_server):
 def test_a_bad_setting_is_refused_by_its_name(make_server, variable, value):
     server = make_server(**{variable: value})
     server.environment[variable] = value
-    start = subprocess.run(
-        [sys.executable, "manage.py", "up"],
-        cwd=ROOT,
-        env=server.environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    start = up(server)
     assert start.returncode != 0
     assert variable in start.stderr
 
 
 def test_postgresql_is_refused_with_its_reason(make_server):
     server = make_server(DATABASE_URL="postgresql://nobody@localhost/none")
-    start = subprocess.run(
-        [sys.executable, "manage.py", "up"],
-        cwd=ROOT,
-        env={**server.environment, "DATABASE_URL": "postgresql://x@localhost/y"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    start = up(server, DATABASE_URL="postgresql://x@localhost/y")
     assert start.returncode == 1
     assert "PostgreSQL" in start.stderr
     assert "vectors" in start.stderr

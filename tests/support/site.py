@@ -10,11 +10,12 @@ Pages have an ``ETag`` made of their content unless they bring headers of their 
 import contextlib
 import hashlib
 import random
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from tests.support.serving import Serving
 
 HTML = "text/html; charset=utf-8"
 
@@ -42,32 +43,15 @@ class Asked:
     at: float
 
 
-class Site:
+class Site(Serving):
     """The running site. What has no page answers 404; ``fallback(path)`` may make up others."""
 
     def __init__(self) -> None:
+        super().__init__(Handler, site=self)
         self.answers: dict[str, Answer | Callable[[Handler], None]] = {}
         self.fallback: Callable[[str], Answer | None] = lambda path: None
         self.asked: list[Asked] = []
         self.statuses: list[int] = []
-        self.closing = threading.Event()
-        site = self
-
-        class OwnHandler(Handler):
-            pass
-
-        OwnHandler.site = site
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), OwnHandler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-
-    @property
-    def port(self) -> int:
-        return int(self._server.server_address[1])
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
 
     def page(
         self, path: str, body: str | bytes = b"", *, status: int = 200, validated: bool = True, **headers: str
@@ -93,16 +77,6 @@ class Site:
     def forget(self) -> None:
         self.asked.clear()
         self.statuses.clear()
-
-    def __enter__(self) -> "Site":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.closing.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
 
 class Handler(BaseHTTPRequestHandler):

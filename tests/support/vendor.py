@@ -10,8 +10,10 @@ import select
 import threading
 from collections import deque
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.support.serving import Serving
 
 DIMENSION = 32
 
@@ -55,10 +57,11 @@ class Received:
         return [given] if isinstance(given, str) else given
 
 
-class Vendor:
+class Vendor(Serving):
     """The running server. ``faults`` answer the next requests, one each; ``standing`` all that follow."""
 
     def __init__(self) -> None:
+        super().__init__(_Handler, vendor=self)
         self.faults: deque[Fault] = deque()
         self.standing: Fault | None = None
         self.max_inputs: int | None = None  # more in one request are answered 413
@@ -67,22 +70,8 @@ class Vendor:
         self.most_in_flight = 0
         self.arrived = threading.Event()  # a request that will hang has arrived
         self.hung_up = threading.Event()  # its client has closed the connection
-        self.stopping = threading.Event()
         self.guard = threading.Lock()
         self._in_flight = 0
-        vendor = self
-
-        class Handler(_Handler):
-            pass
-
-        Handler.vendor = vendor
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def fail(self, kind: str, times: int = 1, **details: Any) -> None:
         self.faults.extend([Fault(kind, **details)] * times)
@@ -98,16 +87,6 @@ class Vendor:
         with self.guard:
             self._in_flight += change
             self.most_in_flight = max(self.most_in_flight, self._in_flight)
-
-    def __enter__(self) -> "Vendor":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stopping.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -146,13 +125,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         else:
             if fault and kind == "slow":
-                self.vendor.stopping.wait(fault.seconds)
+                self.vendor.closing.wait(fault.seconds)
             self._embed(received, kind)
 
     def _hang(self) -> None:
         """Say nothing until the client hangs up or the server stops."""
         self.vendor.arrived.set()
-        while not self.vendor.stopping.is_set():
+        while not self.vendor.closing.is_set():
             readable, _, _ = select.select([self.connection], [], [], 0.02)
             if readable:
                 self.vendor.hung_up.set()

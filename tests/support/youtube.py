@@ -22,7 +22,7 @@ import tempfile
 import threading
 from base64 import b64encode
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -31,6 +31,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from tests.support.serving import Serving
 
 WATCH, PLAYER, TIMEDTEXT, TRANSLATION = "/watch", "/youtubei/v1/player", "/api/timedtext", "translation"
 SORRY = "/sorry/index"
@@ -105,13 +107,8 @@ class YouTube:
         self.context.load_cert_chain(self._key_file)
         self.stopping = threading.Event()
         self.reset()
-        self._plain = self._listen(port)
-        self._secure = self._listen(0)
+        self._plain, self._secure = _Quiet(_Handler, port, youtube=self), _Quiet(_Handler, youtube=self)
         self._secure.socket = self.context.wrap_socket(self._secure.socket, server_side=True)
-        self.threads = [
-            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-            for server in (self._plain, self._secure)
-        ]
 
     def reset(self) -> None:
         """As new: no videos, no faults, nothing received."""
@@ -123,40 +120,31 @@ class YouTube:
         self.requests: list[str] = []  # what the server was asked for
         self.proxy_headers: list[dict[str, str]] = []
 
-    def _listen(self, port: int) -> ThreadingHTTPServer:
-        handler = type("Handler", (_Handler,), {"youtube": self})
-        server = _Quiet(("127.0.0.1", port), handler)
-        server.daemon_threads = True
-        return server
-
     @property
     def proxy(self) -> str:
         """The proxy, which also is a plain web server."""
-        return f"http://127.0.0.1:{self._plain.server_port}"
+        return self._plain.url
 
     @property
     def tls_port(self) -> int:
         """Of the server itself, without a proxy before it; it also is a proxy that speaks TLS."""
-        return self._secure.server_port
+        return self._secure.port
 
     def paths(self) -> list[str]:
         return [urlsplit(request).path for request in self.requests]
 
     def __enter__(self) -> "YouTube":
-        for thread in self.threads:
-            thread.start()
+        for server in (self._plain, self._secure):
+            server.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stopping.set()
         for server in (self._plain, self._secure):
-            server.shutdown()
-            server.server_close()
-        for thread in self.threads:
-            thread.join()
+            server.__exit__()
 
 
-class _Quiet(ThreadingHTTPServer):
+class _Quiet(Serving):
     def handle_error(self, *_: object) -> None:
         """Clients that hang up are part of the tests."""
 
