@@ -175,13 +175,14 @@ class Step:
         """Go on for some seconds; True when more is left to do."""
         ends = time.monotonic() + STEP_SECONDS
         options: dict[str, Any] = {"overrides": params} if params else {}
-        while time.monotonic() < ends:
+        while True:
             batch = list(verb.run(jobs.filter(pk__gt=self.after), by=by, limit=bulk.AT_ONCE, **options))
             for outcome in batch:
                 self.note(outcome)
             if len(batch) < bulk.AT_ONCE:
                 return False
-        return True
+            if time.monotonic() >= ends:
+                return True
 
     def note(self, outcome: Outcome) -> None:
         self.after = outcome.job_id
