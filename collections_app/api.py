@@ -11,23 +11,28 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
 from collections_app import query, services
-from collections_app.embeddings import embeddings_config
+from collections_app.embeddings import embeddings_config, stored
+from collections_app.embeddings.choice import change_config
+from collections_app.embeddings.stored import ConfigNotSaved
 from collections_app.endpoint import Endpoint, checked
 from collections_app.errors import (
     CollectionError,
     CollectionGone,
     InvalidDocument,
+    InvalidEmbeddings,
     InvalidVisibility,
     NameTaken,
     SecretUnreadable,
 )
-from collections_app.http_errors import invalid
+from collections_app.http_errors import BadRequest, invalid
 from collections_app.models import Collection, Visibility
 from collections_app.serializers import (
     CollectionChangesSerializer,
     CollectionsWantedSerializer,
     DocumentsSerializer,
+    EmbeddingsConfigSerializer,
     NewCollectionSerializer,
+    OwnerKeySerializer,
     QuestionSerializer,
     collection_object,
 )
@@ -157,7 +162,52 @@ class CollectionViewSet(Endpoint):
 class EmbeddingsConfigView(Endpoint):
     """The embeddings that new collections get when they ask for ``default``."""
 
-    domain_errors: ClassVar[Mapping[type[Exception], int]] = {CollectionError: status.HTTP_500_INTERNAL_SERVER_ERROR}
+    domain_errors: ClassVar[Mapping[type[Exception], int]] = {
+        ConfigNotSaved: status.HTTP_500_INTERNAL_SERVER_ERROR,
+        CollectionError: status.HTTP_500_INTERNAL_SERVER_ERROR,
+    }
+    forms: ClassVar[Mapping[str, type[Serializer[Any]]]] = {
+        "retrieve": EmbeddingsConfigSerializer,
+        "update": EmbeddingsConfigSerializer,
+    }
 
     def retrieve(self, request: Request) -> Response:
         return Response(dict(embeddings_config()))
+
+    def update(self, request: Request) -> Response:
+        """Change what new collections get; what is not sent, or null, stays. Existing collections keep theirs."""
+        try:
+            config = change_config(checked(EmbeddingsConfigSerializer, request.data))
+        except InvalidEmbeddings as error:
+            if error.code == "embeddings_config_unreadable":
+                raise
+            raise BadRequest(f"{error.message} {error.hint}".strip()) from error
+        return Response({"message": f"New collections get {config['model']} of {config['vendor']}."})
+
+    def destroy(self, request: Request) -> Response:
+        """Forget the stored settings: new collections get what the server's environment says."""
+        was_stored = stored.clear()
+        return Response({"message": "The settings were reset." if was_stored else "No settings were stored."})
+
+
+class OwnerKeysView(Endpoint):
+    """The embedding API key of all collections of an owner."""
+
+    domain_errors = DOMAIN_ERRORS
+    forms: ClassVar[Mapping[str, type[Serializer[Any]]]] = {"update": OwnerKeySerializer}
+
+    def update(self, request: Request, owner: str) -> Response:
+        """Give all of the owner's collections this key. Their vendor, model and endpoint stay as they are."""
+        key = checked(OwnerKeySerializer, request.data)["embeddings_model"].get("apikey")
+        if not (key or "").strip():
+            raise BadRequest("Send the new key as embeddings_model.apikey; it must not be empty.")
+        changed = services.change_api_key(owner, key.strip())
+        return Response(
+            {
+                "total": len(changed),
+                "updated": len(changed),
+                "failed": 0,
+                "collections": [{"id": pk, "name": name} for pk, name in changed],
+                "error": None,
+            }
+        )

@@ -53,6 +53,12 @@ class Invalid(exceptions.APIException):
         self.entries = entries
 
 
+class BadRequest(exceptions.APIException):
+    """400: well formed, but makes no sense here."""
+
+    status_code = status.HTTP_400_BAD_REQUEST
+
+
 class TooLarge(exceptions.APIException):
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
 

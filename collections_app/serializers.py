@@ -30,6 +30,25 @@ class NewCollectionSerializer(serializers.Serializer[Any]):
     embeddings_model = EmbeddingsModelSerializer(required=False, allow_null=True)
 
 
+class EmbeddingsConfigSerializer(serializers.Serializer[Any]):
+    """What is null or absent stays as it is. LAMB also sends ``apply_to_all_kb``, which means nothing here."""
+
+    vendor = TextField(required=False, allow_null=True, help_text="local, openai or ollama")
+    model = TextField(required=False, allow_null=True)
+    api_endpoint = TextField(required=False, allow_null=True)
+    apikey = TextField(required=False, allow_null=True)
+
+
+class KeyOnlySerializer(serializers.Serializer[Any]):
+    """Other fields of an ``embeddings_model`` are accepted and not used."""
+
+    apikey = TextField(required=False, allow_null=True)
+
+
+class OwnerKeySerializer(serializers.Serializer[Any]):
+    embeddings_model = KeyOnlySerializer()
+
+
 class CollectionChangesSerializer(serializers.Serializer[Any]):
     name = TextField(required=False, allow_blank=False, max_length=NAME_LENGTH)
     description = TextField(required=False, allow_null=True)

@@ -28,6 +28,7 @@ from collections_app.documents import (
 from collections_app.embeddings import embedder_for as embedder
 from collections_app.embeddings import resolve_embeddings
 from collections_app.embeddings.base import Vector, clean
+from collections_app.embeddings.choice import check_api_key
 from collections_app.errors import InvalidName, InvalidVisibility, NameTaken
 from collections_app.models import Chunk, Collection, Visibility
 from collections_app.reaper import Reaped, reap
@@ -39,6 +40,7 @@ __all__ = [
     "Reaped",
     "add_documents",
     "begin_document",
+    "change_api_key",
     "create_collection",
     "embedder",
     "file_chunks",
@@ -164,6 +166,20 @@ def _check_free(name: str, owner: str) -> None:
 def _check_visibility(visibility: str) -> None:
     if visibility not in Visibility.values:
         raise InvalidVisibility(visibility)
+
+
+def change_api_key(owner: str, api_key: str) -> list[tuple[int, str]]:
+    """Give all live collections of *owner* this embedding API key; returns their ids and names.
+
+    :raises InvalidEmbeddings: ``invalid_api_key``
+    """
+    check_api_key(api_key)
+    with transaction.atomic():
+        mine = Collection.objects.live().filter(owner=owner)
+        changed = list(mine.order_by("pk").values_list("pk", "name"))
+        for pk, _ in changed:  # each is encrypted for itself, so that equal keys do not show
+            Collection.objects.filter(pk=pk).update(embedding_api_key=crypto.encrypt(api_key))
+    return changed
 
 
 # -- Search -----------------------------------------------------------------------------------------

@@ -17,9 +17,9 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from collections_app import services as collections
+from collections_app.locks import hold
 from collections_app.models import Collection
 from ingestion import hosts, services, sources, storage
-from ingestion.locks import hold
 from plugins.process import die_with_parent
 
 logger = logging.getLogger("kb.up")

@@ -25,8 +25,8 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Q
 
+from collections_app.locks import HeldElsewhere, hold
 from ingestion import hosts, housekeeping, rescue
-from ingestion.locks import HeldElsewhere, hold
 from ingestion.models import FileRegistry
 from ingestion.watchdog import PoolWatchdog, is_stopped
 from plugins import process

@@ -6,7 +6,7 @@ from django.urls import Resolver404, include, path, re_path, resolve
 from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import RedirectView
 
-from collections_app.api import EmbeddingsConfigView
+from collections_app.api import EmbeddingsConfigView, OwnerKeysView
 from collections_app.http_errors import bad_request, not_found, server_error
 from ingestion.api.collections import CollectionViewSet
 from ingestion.api.files import FileViewSet, stored_file
@@ -74,6 +74,7 @@ collection_addresses = [
     ),
     path("<collection_id>/files", FileViewSet.as_view({"get": "list"}, name="Files"), name="files"),
     path("<collection_id>/files/<file_id>", FileViewSet.as_view({"delete": "destroy"}, name="File")),
+    path("owner/<owner>/embeddings", OwnerKeysView.as_view({"put": "update"}, name="Embedding key of an owner")),
     path("files/<file_id>/status", FileViewSet.as_view({"put": "set_status"}, name="Status of a file")),
 ]
 
@@ -91,7 +92,12 @@ urlpatterns = [
     path("static/<owner>/<collection>/<name>", stored_file),
     path("ingestion/plugins", SystemView.as_view({"get": "plugins"}, name="Plugins")),
     path("config/ingestion", PublicView.as_view({"get": "config"}, name="Ingestion settings")),
-    path("config/embeddings", EmbeddingsConfigView.as_view({"get": "retrieve"}, name="Embedding settings")),
+    path(
+        "config/embeddings",
+        EmbeddingsConfigView.as_view(
+            {"get": "retrieve", "put": "update", "delete": "destroy"}, name="Embedding settings"
+        ),
+    ),
     path("database/status", SystemView.as_view({"get": "database"}, name="Database status")),
     path("admin/", admin.site.urls),
     path("admin", RedirectView.as_view(url="/admin/", query_string=True)),

@@ -1,6 +1,5 @@
 """Which embeddings a new collection gets: what the request says, then the stored settings, then the environment."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
@@ -9,6 +8,7 @@ from django.conf import settings
 
 from collections_app import crypto
 from collections_app.embeddings import local
+from collections_app.embeddings import stored as stored_settings
 from collections_app.embeddings.endpoints import DEFAULT_ENDPOINTS, request_url, same_endpoint
 from collections_app.embeddings.http import ENDPOINT_HINT, HEADER_TEXT
 from collections_app.embeddings.onnx import is_model_folder
@@ -65,7 +65,10 @@ def resolve_embeddings(choice: Mapping[str, Any] | None) -> EmbeddingChoice:
 
 def configured_embeddings() -> EmbeddingChoice:
     """The server's own: the stored settings where they say something, otherwise the environment."""
-    stored = _stored()
+    return _configured(stored_settings.read())
+
+
+def _configured(stored: Mapping[str, Any] | None) -> EmbeddingChoice:
     environment = {
         "vendor": settings.EMBEDDINGS_VENDOR,
         "model": settings.EMBEDDINGS_MODEL,
@@ -77,13 +80,13 @@ def configured_embeddings() -> EmbeddingChoice:
     if values["vendor"] in ("", environment["vendor"]):
         values = {name: values[name] or environment[name] for name in FIELDS}
     vendor = _vendor(values["vendor"], values["api_endpoint"])
-    key = values["apikey"]
     return EmbeddingChoice(
-        vendor,
-        values["model"] or DEFAULT_MODELS[vendor],
-        values["api_endpoint"],
-        crypto.decrypt(key) if crypto.is_encrypted(key) else key,
+        vendor, values["model"] or DEFAULT_MODELS[vendor], values["api_endpoint"], _in_clear(values["apikey"])
     )
+
+
+def _in_clear(key: str) -> str:
+    return crypto.decrypt(key) if crypto.is_encrypted(key) else key
 
 
 def embeddings_config() -> EmbeddingsConfig:
@@ -98,8 +101,43 @@ def embeddings_config() -> EmbeddingsConfig:
         "api_endpoint": None if _is_own_endpoint(current.vendor, current.endpoint) else current.endpoint,
         "apikey_configured": bool(current.api_key),
         "apikey_masked": crypto.mask(current.api_key),
-        "config_source": "env" if _stored() is None else "file",
+        "config_source": "env" if stored_settings.read() is None else "file",
     }
+
+
+def change_config(changes: Mapping[str, str | None]) -> EmbeddingsConfig:
+    """Store what is given of ``vendor``, ``model``, ``api_endpoint`` and ``apikey``; None leaves a field as it is.
+
+    Another vendor gets none of the former one's model, endpoint and key. A key that comes back as it was shown, masked,
+    is no new key. What new collections will get is checked before anything is stored; existing ones stay as they are.
+
+    :raises InvalidEmbeddings: as :func:`resolve_embeddings`, or the stored settings cannot be read
+    :raises stored.ConfigNotSaved:
+    """
+    current = configured_embeddings()
+    given = {name: value.strip() for name, value in changes.items() if name in FIELDS and value is not None}
+    if given.get("apikey") and given["apikey"] == crypto.mask(current.api_key):
+        del given["apikey"]
+    kept = {name: str(value) for name, value in (stored_settings.read() or {}).items() if name in FIELDS}
+    kept["apikey"] = _in_clear(kept.get("apikey", ""))
+    if given.get("vendor") and _vendor(given["vendor"], given.get("api_endpoint", "")) != current.vendor:
+        kept = {}
+    values = {name: value for name, value in {**kept, **given}.items() if value}
+    _check_configuration(_configured(values))
+    stored_settings.write(values)
+    return embeddings_config()
+
+
+def _check_configuration(choice: EmbeddingChoice) -> None:
+    _check_model(choice.vendor, choice.model, choice)
+    _check_endpoint(choice.vendor, choice.endpoint)
+    check_api_key(choice.api_key)
+
+
+def check_api_key(key: str) -> None:
+    """:raises InvalidEmbeddings: no header could carry it"""
+    if key and not HEADER_TEXT.fullmatch(key):
+        raise InvalidEmbeddings("invalid_api_key", "The API key holds blanks or unusual characters.")
 
 
 def local_models(configured: EmbeddingChoice) -> list[str]:
@@ -151,8 +189,7 @@ def _check_endpoint(vendor: str, endpoint: str) -> None:
 
 def _api_key(wanted: str | None, vendor: str, endpoint: str, base: EmbeddingChoice) -> str:
     if wanted not in (None, DEFAULT):
-        if not HEADER_TEXT.fullmatch(wanted):
-            raise InvalidEmbeddings("invalid_api_key", "The API key holds blanks or unusual characters.")
+        check_api_key(wanted)
         return wanted
     if not base.api_key or same_endpoint(vendor, endpoint, base.endpoint):
         return base.api_key
@@ -170,24 +207,3 @@ def _is_own_endpoint(vendor: str, endpoint: str) -> bool:
     if not endpoint:
         return True
     return vendor == "ollama" and same_endpoint(vendor, endpoint, DEFAULT_ENDPOINTS[vendor])
-
-
-def _stored() -> Mapping[str, Any] | None:
-    """The stored settings, None when nobody stored any. An unreadable file is an error: falling back to the
-    environment would give new collections another model without a word.
-    """
-    path = settings.KB_CONFIG_PATH
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        stored = content.get("embeddings")
-        if stored is None:
-            return None
-        return {name: value for name, value in stored.items() if isinstance(value, str)}
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, AttributeError) as error:
-        raise InvalidEmbeddings(
-            "embeddings_config_unreadable",
-            "The server's stored embedding settings cannot be read.",
-            hint=f"Repair or remove {path.name} in the data directory (KB_CONFIG_PATH).",
-        ) from error

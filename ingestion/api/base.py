@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from rest_framework import status
-from rest_framework.exceptions import APIException, NotFound
+from rest_framework.exceptions import NotFound
 
 from collections_app.api import DOMAIN_ERRORS, live_collection, no_collection
 from collections_app.endpoint import Endpoint
-from collections_app.http_errors import Invalid
+from collections_app.http_errors import BadRequest, Invalid
 from ingestion import services, sources
 from ingestion.models import FileRegistry, FileStatus
 from ingestion.storage import NoSpace, UploadTooLarge
@@ -28,12 +28,6 @@ class IngestionEndpoint(Endpoint):
         UploadTooLarge: status.HTTP_413_REQUEST_ENTITY_TOO_LARGE,
         **DOMAIN_ERRORS,
     }
-
-
-class BadRequest(APIException):
-    """400: well formed, but makes no sense here."""
-
-    status_code = status.HTTP_400_BAD_REQUEST
 
 
 def find_job(collection_id: int, job_id: int) -> FileRegistry:

@@ -32,6 +32,10 @@ def csrf_of(page) -> str:
         "/collections/C/ingestion-status",
         "/ingestion/plugins",
         "/config/embeddings",
+        "/ingestion-jobs",
+        "/ingestion-jobs?status=failed&limit=1",
+        "/ingestion-jobs/J",
+        "/ingestion/failures",
         "/database/status",
         "/health",
     ],
@@ -56,6 +60,10 @@ def test_what_answers_get_has_a_page(browser, collection, path):
         ("/collections/C/documents", b"metadata"),
         ("/collections/C/ingestion-jobs/J/retry", b"override_params"),
         ("/collections/C/ingestion-jobs/J/cancel", b"POST"),
+        ("/ingestion-jobs/retry", b"override_params"),
+        ("/ingestion-jobs/cancel", b"dry_run"),
+        ("/config/embeddings", b"api_endpoint"),
+        ("/collections/owner/7/embeddings", b"apikey"),
     ],
 )
 def test_what_takes_something_has_a_form_for_it(browser, collection, path, holds):
