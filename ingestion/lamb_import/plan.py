@@ -79,7 +79,7 @@ class Judged(NamedTuple):
     file: SourceFile | None
     model: Model
     part: str
-    index: float
+    place: float
 
 
 def plan(
@@ -147,14 +147,14 @@ def _documents(collection: SourceCollection, chunks: list[Judged], report: Repor
         gone = chunk.file is not None and chunk.file.status == FileStatus.DELETED
         deleted += gone
         owner = None if chunk.file is None or gone else chunk.file.id
-        readings.setdefault(owner, Reading()).add(chunk.id, chunk.part, chunk.index)
+        readings.setdefault(owner, Reading()).add(chunk.id, chunk.part, chunk.place)
     loose = readings.pop(None, Reading())
     if deleted:
         report.add("chunks_of_deleted_file", where, deleted)
     if len(loose) > deleted:
         report.add("chunks_without_file", where, len(loose) - deleted)
     name = f"collection {collection.id} {collection.created_at.isoformat()}"
-    documents = [DocumentPlan(f"{name} file {pk}", pk, reading.ids()) for pk, reading in sorted(readings.items())]  # type: ignore[type-var]
+    documents = [DocumentPlan(f"{name} file {pk}", pk, reading.ids()) for pk, reading in readings.items()]
     ids = loose.ids()
     for start in range(0, len(ids), MOST_CHUNKS):
         documents.append(DocumentPlan(f"{name} from {start}", None, ids[start : start + MOST_CHUNKS]))

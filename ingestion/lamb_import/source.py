@@ -147,7 +147,7 @@ class Source:
         }
         self.files: dict[int, list[SourceFile]] = {pk: [] for pk in owners}
         for row in files:
-            if (owner := owners.get(row.get("collection_id"))) is None:
+            if (owner := owners.get(row["collection_id"])) is None:
                 report.add("collection_missing", f"file {row['id']} of collection {row.get('collection_id')}")
             else:
                 self.files[row["collection_id"]].append(self._file(row, owner))

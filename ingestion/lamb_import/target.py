@@ -293,7 +293,8 @@ def import_row(collection: Collection, file: SourceFile, stored: StoredFile, dig
     :param digest: SHA-256 of the upload; empty when there is none
     :param chunks: of the file that are imported
     """
-    params, refused, source_hash = dict(file.plugin_params), [], digest
+    params, source_hash = dict(file.plugin_params), digest
+    refused: list[str] = []
     with suppress(services.UnknownPlugin):
         if file.status == FileStatus.FAILED:  # only these can run again; of the others it is history
             params, refused = accepted_parameters(file)

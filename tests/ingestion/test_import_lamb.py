@@ -56,7 +56,8 @@ def imported(lamb: LambServer, **options) -> Report:
 
 def texts_of(file_id: int | None) -> list[str]:
     published = Document.objects.published().filter(file_id=file_id)
-    return list(Chunk.objects.filter(document__in=published).order_by("document", "position").values_list("text", flat=True))  # fmt: skip
+    chunks = Chunk.objects.filter(document__in=published).order_by("document", "position")
+    return list(chunks.values_list("text", flat=True))
 
 
 def count(report: Report, code: str) -> int:
@@ -68,8 +69,8 @@ def count(report: Report, code: str) -> int:
 
 def test_collections_and_files_keep_their_ids_and_what_people_see_of_them(lamb):
     lamb.collection(31, "biology", "7", description="Cells", visibility="PUBLIC")
-    stem = lamb.file(120, 31, "url:cells.txt", b"All about cells.", document_count=2,
-                     processing_started_at="2025-03-02 09:00:05", processing_completed_at="2025-03-02 09:00:45")  # fmt: skip
+    times = {"processing_started_at": "2025-03-02 09:00:05", "processing_completed_at": "2025-03-02 09:00:45"}
+    stem = lamb.file(120, 31, "url:cells.txt", b"All about cells.", document_count=2, **times)
     fill(lamb, "biology", ["a cell", "a nucleus"], **upload_metadata(stem, "biology"))
     report = imported(lamb)
     collection = Collection.objects.get()
@@ -360,10 +361,10 @@ def test_secrets_are_encrypted_or_masked_and_no_folder_of_the_old_host_is_shown(
     assert crypto.decrypt(collection.embedding_api_key) == key
     assert key not in collection.embedding_api_key
     token = {"HTTP_AUTHORIZATION": f"Bearer {django_settings.LAMB_API_KEY}"}
-    shown = "".join(client.get(address, **token).content.decode() for address in (
-        "/collections/31", "/collections/31/files", "/collections/31/ingestion-jobs", "/collections/31/ingestion-jobs/1",
-        "/collections/31/ingestion-jobs/1/events",
-    )) + json.dumps(report.as_json())  # fmt: skip
+    addresses = ["", "/files", "/ingestion-jobs", "/ingestion-jobs/1", "/ingestion-jobs/1/events"]
+    answers = [client.get(f"/collections/31{address}", **token) for address in addresses]
+    assert {answer.status_code for answer in answers} == {200}
+    shown = "".join(answer.content.decode() for answer in answers) + json.dumps(report.as_json())
     assert "planted" not in shown
     assert HOST not in shown
     assert (count(report, "key_in_clear"), count(report, "params_refused")) == (1, 1)
