@@ -55,8 +55,8 @@ def bring_over(path: Path, *, files: Path | None = None, dry_run: bool = False, 
     """
     began, steps = time.monotonic(), steps or Unseen()
     report = Report(source=str(path), dry_run=dry_run)
-    vectors.require_library()
     places = source.locate(path, files)
+    vectors.require_library()
     with ExitStack() as held:
         fresh = prepared(held, dry_run)
         copies = held.enter_context(copied(places, steps))
@@ -84,7 +84,7 @@ def prepared(held: ExitStack, dry_run: bool) -> bool:
     """
     try:
         if not dry_run:
-            held.callback(closed, alone_on_data_directory())
+            held.enter_context(alone_on_data_directory())
         held.enter_context(hold(Path(settings.KB_RUN_DIR) / "lamb-import.lock"))
     except AlreadyRunning as error:
         raise CannotImport(str(error)) from error
@@ -101,10 +101,6 @@ def prepared(held: ExitStack, dry_run: bool) -> bool:
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         raise CannotImport("The database here is of an older release. Run `manage.py migrate` first.")
     return False
-
-
-def closed(lock: object) -> None:
-    lock.close()  # type: ignore[attr-defined]
 
 
 @contextmanager

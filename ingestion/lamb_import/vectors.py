@@ -7,7 +7,6 @@ it never sees the original. It calls nobody: its telemetry is off, and no embedd
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -79,10 +78,12 @@ def is_usable(vector: NDArray[np.float64] | None) -> bool:
 
 def require_library() -> None:
     """:raises CannotImport: chromadb is not installed"""
-    if find_spec("chromadb") is None:
+    try:
+        import chromadb  # noqa: F401
+    except ImportError as error:
         raise CannotImport(
             "Reading LAMB's vectors needs the chromadb library: run `pip install -r requirements-import.txt` first."
-        )
+        ) from error
 
 
 @contextmanager

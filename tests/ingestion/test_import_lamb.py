@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -24,6 +25,7 @@ from ingestion.lamb_import.report import Report
 from ingestion.lamb_import.run import bring_over
 from ingestion.lamb_import.source import CannotImport
 from ingestion.models import FileRegistry, FileStatus, JobEvent
+from ingestion.supervisor import alone_on_data_directory
 from tests.ingestion.factories import make_collection, make_job
 from tests.support.lamb import HOME_URL, HOST, LambServer, stem_of, upload_metadata
 from tests.support.until import until
@@ -495,47 +497,84 @@ def test_what_a_server_withdrew_between_two_runs_is_filled_anew(lamb):
     assert texts_of(1) == ["a cell"]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("table", ["collections_app_collection", "ingestion_fileregistry", "collections_app_chunk"])
-def test_an_import_that_was_killed_goes_on_and_doubles_nothing(tmp_path, table):
-    files, each = 30, 120
-    with LambServer(tmp_path / "backend") as lamb:
+FILES, EACH, LOOSE = 30, 120, 1500
+TOTAL = FILES * EACH + LOOSE
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory) -> Path:
+    """A LAMB server with two collections, whose import takes long enough to be interrupted."""
+    folder = tmp_path_factory.mktemp("large") / "backend"
+    with LambServer(folder) as lamb:
         lamb.collection(31, "biology")
         lamb.collection(32, "physics")
-        for pk in range(1, files + 1):
-            name = "biology" if pk % 2 else "physics"
-            stem = lamb.file(pk, 31 if pk % 2 else 32, f"part{pk}.txt", os.urandom(20_000), document_count=each)
-            fill(lamb, name, [f"passage {n} of {pk}" for n in range(each)], **upload_metadata(stem, name))
-        fill(lamb, "physics", [f"loose {n}" for n in range(1500)])
-    total = files * each + 1500
-    data = tmp_path / "data"
-    child = start_import(tmp_path, data)
-    until(lambda: child.poll() is not None or rows_in(data, table), seconds=90)
+        texts: dict[str, list[tuple[str, dict]]] = {
+            "biology": [],
+            "physics": [(f"loose {n}", {}) for n in range(LOOSE)],
+        }
+        for pk in range(1, FILES + 1):
+            collection, name = (31, "biology") if pk % 2 else (32, "physics")
+            stem = lamb.file(pk, collection, f"part{pk}.txt", os.urandom(20_000), document_count=EACH)
+            texts[name] += [(f"passage {n} of {pk}", upload_metadata(stem, name)) for n in range(EACH)]
+        for name, chunks in texts.items():
+            lamb.chunks(name, [text for text, _ in chunks], vectors_for([text for text, _ in chunks]),
+                        [metadata for _, metadata in chunks])  # fmt: skip
+    return folder
+
+
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory) -> Path:
+    """A data directory where a server might start: migrations and plugins are known."""
+    data = tmp_path_factory.mktemp("migrated") / "data"
+    code = ("import django; django.setup(); from ingestion import boot; from collections_app import catalogue; "
+            "boot.migrate(); catalogue.refresh()")  # fmt: skip
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment_of(data), check=True)
+    return data
+
+
+@pytest.fixture
+def data(migrated, tmp_path) -> Path:
+    return Path(shutil.copytree(migrated, tmp_path / "data"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("table", ["collections_app_collection", "ingestion_fileregistry", "collections_app_chunk"])
+def test_an_import_that_was_killed_goes_on_and_doubles_nothing(large, data, table):
+    child = start_import(large, data)
+    until(lambda: child.poll() is not None or rows_in(data, table), seconds=100)
     child.send_signal(signal.SIGKILL)
     child.communicate()
     assert child.returncode == -signal.SIGKILL, "it had ended before it was killed"
-    assert rows_in(data, "collections_app_document", "published_at IS NOT NULL") < files + 1
-    again = start_import(tmp_path, data)
+    assert rows_in(data, "collections_app_document", PUBLISHED) < FILES + 1
+    again = start_import(large, data)
     out, err = again.communicate(timeout=100)
     assert again.returncode == 0, err
     report = json.loads(out)
-    assert report["findings"][0]["code"] == "chunks_without_file"
-    assert report["written"]["chunks"] + report["there_already"]["chunks"] == total
+    assert [finding["code"] for finding in report["findings"]] == ["chunks_without_file"]
+    assert report["written"]["chunks"] + report["there_already"]["chunks"] == TOTAL
     assert rows_in(data, "collections_app_collection") == 2
-    assert rows_in(data, "ingestion_fileregistry") == rows_in(data, "ingestion_jobevent") == files
-    assert rows_in(data, "collections_app_chunk") == rows_in(data, "collections_app_chunkvector") == total
-    assert rows_in(data, "collections_app_document") == files + 1
-    assert rows_in(data, "collections_app_document", "published_at IS NOT NULL AND withdrawn_at IS NULL") == files + 1
-    assert len(list((data / "files").glob("*/*/*.txt"))) == files
+    assert rows_in(data, "ingestion_fileregistry") == rows_in(data, "ingestion_jobevent") == FILES
+    assert rows_in(data, "collections_app_chunk") == rows_in(data, "collections_app_chunkvector") == TOTAL
+    assert (
+        rows_in(data, "collections_app_document") == rows_in(data, "collections_app_document", PUBLISHED) == FILES + 1
+    )
+    assert len(list((data / "files").glob("*/*/*.txt"))) == FILES
     assert not list((data / "files").rglob("*.part"))
     assert not (data / "run" / "lamb-import").exists()
 
 
+PUBLISHED = "published_at IS NOT NULL AND withdrawn_at IS NULL"
+
+
+def environment_of(data: Path, **more: str) -> dict[str, str]:
+    return {**os.environ, "KB_DATA_DIR": str(data), "DJANGO_SETTINGS_MODULE": "kbproject.settings", **more}
+
+
 def start_import(source: Path, data: Path) -> "subprocess.Popen[str]":
-    environment = {**os.environ, "KB_DATA_DIR": str(data), "DJANGO_SETTINGS_MODULE": "kbproject.settings"}
     return subprocess.Popen(
         [sys.executable, "manage.py", "import_lamb", str(source), "--json"],
-        cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=ROOT, env=environment_of(data), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
 
@@ -552,36 +591,48 @@ def rows_in(data: Path, table: str, condition: str = "1") -> int:
 
 
 def command(data: Path, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    environment = {**os.environ, "KB_DATA_DIR": str(data), "DJANGO_SETTINGS_MODULE": "kbproject.settings", **variables}
     return subprocess.run(
         [sys.executable, "manage.py", "import_lamb", *arguments],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+        cwd=ROOT, env=environment_of(data, **variables), capture_output=True, text=True,
+    )  # fmt: skip
 
 
-def test_the_command_shows_what_it_did_and_where_something_was_odd(lamb, tmp_path):
+def test_the_command_shows_what_it_did_and_where_something_was_odd(lamb, data):
     lamb.collection(31, "biology")
     lamb.file(1, 31, "running.txt", status="PROCESSING")
-    run = command(tmp_path / "data", str(lamb.folder.parent), COLUMNS="200")
+    run = command(data, str(lamb.folder.parent), COLUMNS="200")
     assert run.returncode == 0, run.stderr
     assert "imported now" in run.stdout
     assert "file 1 running.txt" in run.stdout
     assert "Done in" in run.stdout
 
 
-def test_a_folder_that_holds_no_lamb_server_makes_exit_code_2(tmp_path):
-    run = command(tmp_path / "data", str(tmp_path))
+def test_a_folder_that_holds_no_lamb_server_makes_exit_code_2(data, tmp_path):
+    run = command(data, str(tmp_path / "nothing"))
     assert run.returncode == 2
     assert "There is no LAMB KB server" in run.stderr
 
 
-def test_nothing_is_imported_while_the_server_runs(lamb, settings):
-    from ingestion.supervisor import alone_on_data_directory
+def test_without_the_chromadb_library_the_command_says_in_one_sentence_what_to_install(lamb, data, tmp_path):
+    (tmp_path / "chromadb.py").write_text("raise ImportError")
+    run = command(data, str(lamb.folder), PYTHONPATH=str(tmp_path))
+    assert run.returncode == 2
+    assert run.stderr.strip() == (
+        "CommandError: Reading LAMB's vectors needs the chromadb library: "
+        "run `pip install -r requirements-import.txt` first."
+    )
 
+
+def test_nothing_is_imported_while_the_server_runs(lamb):
     held = alone_on_data_directory()
     with pytest.raises(CannotImport, match="Another server is running"):
         imported(lamb)
-    del held
+    held.close()
+
+
+def test_an_import_on_a_full_disk_does_not_begin(lamb, settings):
+    lamb.collection(31, "biology")
+    settings.KB_MIN_FREE_MB = 10**9
+    with pytest.raises(CannotImport, match="no room"):
+        imported(lamb)
+    assert not Collection.objects.exists()

@@ -46,13 +46,18 @@ def stem_of(number: int) -> str:
     return hashlib.md5(f"upload {number}".encode(), usedforsecurity=False).hexdigest()
 
 
+def client_of(folder: Path) -> Any:
+    import chromadb
+    from chromadb.config import Settings
+
+    path = str(folder / "data" / "chromadb")
+    return chromadb.PersistentClient(path, settings=Settings(anonymized_telemetry=False))
+
+
 class LambServer:
     """Its folder ``backend``. *tracking* false: the database of a release before jobs were tracked."""
 
     def __init__(self, folder: Path, *, tracking: bool = True) -> None:
-        import chromadb
-        from chromadb.config import Settings
-
         self.folder = folder
         (folder / "data").mkdir(parents=True)
         (folder / "static").mkdir()
@@ -60,9 +65,14 @@ class LambServer:
         self.database.execute("PRAGMA journal_mode=WAL")
         self.database.executescript(COLLECTIONS + FILES.format(tracking=TRACKING if tracking else ""))
         self.names: dict[int, tuple[str, str]] = {}
-        self.chroma = chromadb.PersistentClient(
-            str(folder / "data" / "chromadb"), settings=Settings(anonymized_telemetry=False)
-        )
+        self.chroma = client_of(folder)
+
+    @classmethod
+    def existing(cls, folder: Path) -> "LambServer":
+        """One that was made before, to be asked."""
+        server = cls.__new__(cls)
+        server.folder, server.chroma = folder, client_of(folder)
+        return server
 
     def __enter__(self) -> "LambServer":
         return self
