@@ -95,7 +95,7 @@ def _on_disk(static: Path, file: SourceFile) -> Path | None:
             inside = PurePosixPath(said[start + len(STATIC) :])
             with suppress(OSError, ValueError):  # a name too long for this disk, or one with NUL
                 path = root / inside
-                if path.resolve().is_relative_to(root) and path.is_file():
+                if path.resolve().is_relative_to(root) and path.is_file() and os.access(path, os.R_OK):
                     return path
     return None
 

@@ -19,12 +19,21 @@ PART_KEYS = ("page_url", "video_id")
 AFTER_ALL = float("inf")
 
 
+def is_fetched(file: SourceFile) -> bool:
+    """Whether LAMB fetched the source from an address by itself: that is its URL then, and no upload was stored."""
+    if not file.file_url.lower().startswith(("http://", "https://")):
+        return False
+    name = last_part(file.file_url)
+    return name != last_part(file.file_path) and not STEM.match(name.lower())
+
+
 def stored_name(file: SourceFile) -> str:
-    """The name under which LAMB stored the upload; empty for a source that has none."""
-    for path in (file.file_path, file.file_url if "/static/" in file.file_url else ""):
-        if name := path.replace("\\", "/").rpartition("/")[2]:
-            return name
-    return ""
+    """The name under which LAMB stored the upload; empty when the row does not say."""
+    return last_part(file.file_path) or ("" if is_fetched(file) else last_part(file.file_url))
+
+
+def last_part(path: str) -> str:
+    return path.replace("\\", "/").rpartition("/")[2]
 
 
 def stem_of(file: SourceFile) -> str:
@@ -45,7 +54,7 @@ class Links:
                 self.stems.setdefault(stem, file)
             elif name := stored_name(file):
                 self.names.setdefault(name, file)
-            if file.file_url and "/static/" not in file.file_url:
+            if is_fetched(file):
                 self.addresses.setdefault(file.file_url, file)
 
     def file_of(self, metadata: Mapping[str, Any]) -> SourceFile | None:
@@ -55,7 +64,7 @@ class Links:
                 if stem in self.stems:
                     return self.stems[stem]
         for value in values:
-            if (file := self.names.get(value.replace("\\", "/").rpartition("/")[2])) is not None:
+            if (file := self.names.get(last_part(value))) is not None:
                 return file
         addresses = (metadata.get("source_url"), metadata.get("file_url"))
         return next((self.addresses[one] for one in addresses if isinstance(one, str) and one in self.addresses), None)

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
+from collections_app.errors import InvalidEmbeddings
 from collections_app.models import Collection
 from ingestion import boot, storage
 from ingestion.lamb_import import plan, source, target, vectors
@@ -64,7 +65,10 @@ def bring_over(path: Path, *, files: Path | None = None, dry_run: bool = False, 
         if not fresh and (problems := target.taken(rows)):
             raise CannotImport(refusal(problems))
         stores = held.enter_context(vectors.opened(copies.chroma))
-        plans = planned(rows, stores, report, steps)
+        try:
+            plans = planned(rows, stores, report, steps)
+        except InvalidEmbeddings as error:  # of this server's own settings
+            raise CannotImport(f"{error} {error.hint}") from error
         if dry_run:
             looker = target.Target(places, report, fresh=fresh)
             for one in plans:

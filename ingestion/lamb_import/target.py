@@ -20,7 +20,7 @@ from collections_app.models import Collection, Document, Visibility
 from ingestion import duplicates, services
 from ingestion.errors import Scrubber
 from ingestion.lamb_import.files import NAMESPACE, CopyFailed, Rebase, StoredFile, copy_in, stored_file
-from ingestion.lamb_import.linking import stem_of
+from ingestion.lamb_import.linking import is_fetched, stem_of
 from ingestion.lamb_import.plan import CollectionPlan, DocumentPlan
 from ingestion.lamb_import.report import Report
 from ingestion.lamb_import.source import Places, Source, SourceCollection, SourceFile
@@ -264,11 +264,6 @@ def begun(collection: Collection, plan: DocumentPlan) -> Document | None:
 
 
 # -- A file's row -----------------------------------------------------------------------------------
-
-
-def is_fetched(file: SourceFile) -> bool:
-    """Whether the source is an address that LAMB fetched by itself, so that no upload was ever stored."""
-    return file.file_url.lower().startswith(("http://", "https://")) and "/static/" not in file.file_url
 
 
 def accepted_parameters(file: SourceFile) -> tuple[dict[str, Any], list[str]]:

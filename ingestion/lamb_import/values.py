@@ -40,7 +40,7 @@ def decoded(value: Any, note: Note) -> Any:
 
 def _loaded(text: str) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=lambda constant: None)  # NaN, which no database takes as JSON
     except (ValueError, RecursionError):
         return BROKEN
 

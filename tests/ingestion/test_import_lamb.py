@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -178,6 +179,18 @@ def test_what_was_fetched_from_an_address_is_linked_by_the_address_and_by_nothin
     assert count(report, "file_missing") == 0
 
 
+def test_an_address_that_looks_like_a_stored_file_is_an_address_all_the_same(lamb):
+    lamb.collection(31, "biology")
+    address = "https://example.org/static/page.html"
+    lamb.file(5, 31, address, None, file_url=address, file_path=f"{HOST}/static/7/biology/url_ingest_1.md",
+              plugin_name="url_ingest", document_count=1)  # fmt: skip
+    fill(lamb, "biology", ["an example"], source_url=address)
+    report = imported(lamb)
+    assert FileRegistry.objects.get().file_url == address
+    assert texts_of(5) == ["an example"]
+    assert report.findings == {}
+
+
 def test_chunks_that_no_file_owns_are_found_all_the_same(lamb):
     lamb.collection(31, "biology")
     zipped = lamb.file(9, 31, "cards.zip", b"PK", plugin_name="mockai_json_ingest", document_count=1)
@@ -244,12 +257,12 @@ def test_json_is_read_twice_where_it_was_written_twice(lamb):
     twice = json.dumps(json.dumps({"vendor": "openai", "model": "text-embedding-3-small", "apikey": "sk-planted-0001"}))
     lamb.collection(31, "biology", embeddings=twice)
     lamb.file(1, 31, "cells.txt", plugin_params=json.dumps(json.dumps({"chunk_size": 5})),
-              processing_stats=json.dumps({"content_length": 9}))  # fmt: skip
+              processing_stats='{"content_length": 9, "ratio": NaN}')  # fmt: skip
     lamb.file(2, 31, "broken.txt", plugin_params="{not json")
     report = imported(lamb)
     assert Collection.objects.get().embedding_model == "text-embedding-3-small"
     job = FileRegistry.objects.get(pk=1)
-    assert (job.plugin_params, job.processing_stats) == ({"chunk_size": 5}, {"content_length": 9})
+    assert (job.plugin_params, job.processing_stats) == ({"chunk_size": 5}, {"content_length": 9, "ratio": None})
     assert FileRegistry.objects.get(pk=2).plugin_params == {}
     assert (count(report, "json_twice"), count(report, "json_broken")) == (2, 1)
 
@@ -504,11 +517,11 @@ TOTAL = FILES * EACH + LOOSE
 @pytest.fixture(scope="module")
 def large(tmp_path_factory) -> Path:
     """A LAMB server with two collections, whose import takes long enough to be interrupted."""
-    folder = tmp_path_factory.mktemp("large") / "backend"
+    folder = Path(tmp_path_factory.mktemp("large")) / "backend"
     with LambServer(folder) as lamb:
         lamb.collection(31, "biology")
         lamb.collection(32, "physics")
-        texts: dict[str, list[tuple[str, dict]]] = {
+        texts: dict[str, list[tuple[str, dict[str, Any]]]] = {
             "biology": [],
             "physics": [(f"loose {n}", {}) for n in range(LOOSE)],
         }
@@ -525,7 +538,7 @@ def large(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def migrated(tmp_path_factory) -> Path:
     """A data directory where a server might start: migrations and plugins are known."""
-    data = tmp_path_factory.mktemp("migrated") / "data"
+    data = Path(tmp_path_factory.mktemp("migrated")) / "data"
     code = ("import django; django.setup(); from ingestion import boot; from collections_app import catalogue; "
             "boot.migrate(); catalogue.refresh()")  # fmt: skip
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment_of(data), check=True)

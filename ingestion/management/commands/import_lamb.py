@@ -25,8 +25,6 @@ class Command(BaseCommand):
         "start it again; 2: nothing was written (wrong folder, ids taken here, chromadb missing, a server running); "
         "130: you interrupted it."
     )
-    requires_system_checks = ()
-    requires_migrations_checks = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("path", type=Path, metavar="PATH", help="LAMB's KB server: the folder that holds data/")
