@@ -4,7 +4,8 @@ import hashlib
 import os
 import re
 import uuid
-from collections.abc import Iterator, Mapping
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,7 +15,7 @@ from urllib.parse import unquote
 
 from collections_app import links
 from ingestion import storage
-from ingestion.lamb_import.linking import stem_of, stored_name
+from ingestion.lamb_import.linking import JSON_PLUGIN, stem_of, stored_name
 from ingestion.lamb_import.source import SourceFile
 
 STATIC = "static/"
@@ -84,6 +85,19 @@ def stored_file(static: Path, file: SourceFile, *, key_taken: bool = False) -> S
     stem = "" if key_taken else stem_of(file)
     key = stem or uuid.uuid5(NAMESPACE, f"file {file.id} {file.created_at.isoformat()}").hex
     return StoredFile(_on_disk(static, file), stored_name(file), key)
+
+
+def members(static: Path, files: Iterable[SourceFile]) -> dict[str, SourceFile]:
+    """Names inside archives of JSON files, with and without folders → the archive. Those of several are left out."""
+    holders: dict[str, dict[int, SourceFile]] = {}
+    for file in files:
+        path = _on_disk(static, file) if file.plugin_name == JSON_PLUGIN else None
+        if path is not None and path.suffix.lower() == ".zip":
+            with suppress(zipfile.BadZipFile, OSError, ValueError), zipfile.ZipFile(path) as archive:
+                for name in archive.namelist():
+                    for known in (name, name.rpartition("/")[2]):
+                        holders.setdefault(known, {})[file.id] = file
+    return {name: next(iter(those.values())) for name, those in holders.items() if name and len(those) == 1}
 
 
 def _on_disk(static: Path, file: SourceFile) -> Path | None:

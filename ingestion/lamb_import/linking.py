@@ -17,6 +17,7 @@ STEM = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 # Remote plugins count the chunks of each page or video from 0.
 PART_KEYS = ("page_url", "video_id")
 AFTER_ALL = float("inf")
+JSON_PLUGIN = "mockai_json_ingest"  # its chunks name the member of an archive, not the archive
 
 
 def is_fetched(file: SourceFile) -> bool:
@@ -43,9 +44,13 @@ def stem_of(file: SourceFile) -> str:
 
 
 class Links:
-    """Finds the file of a chunk, within one collection."""
+    """Finds the file of a chunk, within one collection.
 
-    def __init__(self, files: Iterable[SourceFile]) -> None:
+    :param members: name inside an archive of JSON files → that archive, where only one has such a name
+    """
+
+    def __init__(self, files: Iterable[SourceFile], members: Mapping[str, SourceFile]) -> None:
+        self.members = members
         self.stems: dict[str, SourceFile] = {}
         self.names: dict[str, SourceFile] = {}
         self.addresses: dict[str, SourceFile] = {}
@@ -66,6 +71,8 @@ class Links:
         for value in values:
             if (file := self.names.get(last_part(value))) is not None:
                 return file
+        if metadata.get("ingestion_plugin") == JSON_PLUGIN:
+            return self.members.get(str(metadata.get("source_file")))
         addresses = (metadata.get("source_url"), metadata.get("file_url"))
         return next((self.addresses[one] for one in addresses if isinstance(one, str) and one in self.addresses), None)
 

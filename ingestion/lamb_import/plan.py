@@ -6,14 +6,17 @@ Everything is read and judged before anything is written, so that a dry run and 
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 from collections_app.embeddings import EmbeddingChoice, resolve_embeddings
+from ingestion.lamb_import.files import members
 from ingestion.lamb_import.linking import Links, Reading, index_of, part_of
 from ingestion.lamb_import.report import Report
 from ingestion.lamb_import.source import SourceCollection, SourceFile
 from ingestion.lamb_import.vectors import COSINE, StoredChunk, VectorCollection, is_usable
 from ingestion.models import FileStatus
+from plugins.normalise import counted
 
 MOST_CHUNKS = 5000  # of a document that belongs to no file
 VENDORS = {"openai": "openai", "ollama": "ollama", "local": "ollama"}  # "local" is LAMB's other word for Ollama
@@ -68,7 +71,7 @@ def matched(
             report.add("vectors_missing", f"collection {one.id} {one.name}")
     for store in stores:
         if store.id not in taken:
-            report.add("vectors_ownerless", f"{store.name}, {len(store)} chunks")
+            report.add("vectors_ownerless", f"{store.name}, {counted(len(store), 'chunk')}")
     return found
 
 
@@ -86,12 +89,14 @@ def plan(
     collection: SourceCollection,
     files: Sequence[SourceFile],
     vectors: VectorCollection | None,
+    static: Path,
     report: Report,
     read: Callable[[int], None],
 ) -> CollectionPlan:
-    """:param read: told how many chunks were read since it was last told"""
+    """:param static: LAMB's stored files
+    :param read: told how many chunks were read since it was last told"""
     where = f"collection {collection.id} {collection.name}"
-    judged = _judged(vectors, Links(files), report, where, read) if vectors is not None else []
+    judged = _judged(vectors, Links(files, members(static, files)), report, where, read) if vectors is not None else []
     if vectors is not None and judged and vectors.space != COSINE:
         report.add("space_other", f"{where}: {vectors.space}")
     embeddings = _embeddings(collection, Counter(chunk.model for chunk in judged if any(chunk.model)), report, where,
@@ -105,9 +110,9 @@ def plan(
             kept.append(chunk)
     made = CollectionPlan(collection, files, vectors, embeddings, _documents(collection, kept, report, where))
     for file in files:
-        counted = made.chunks_of(file)
-        if file.status == FileStatus.COMPLETED and counted != file.document_count:
-            report.add("count_differs", f"{file}: {counted} instead of {file.document_count}")
+        chunks = made.chunks_of(file)
+        if file.status == FileStatus.COMPLETED and chunks != file.document_count:
+            report.add("count_differs", f"{file}: {chunks} instead of {file.document_count}")
     return made
 
 

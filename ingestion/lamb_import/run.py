@@ -66,7 +66,7 @@ def bring_over(path: Path, *, files: Path | None = None, dry_run: bool = False, 
             raise CannotImport(refusal(problems))
         stores = held.enter_context(vectors.opened(copies.chroma))
         try:
-            plans = planned(rows, stores, report, steps)
+            plans = planned(rows, stores, places, report, steps)
         except InvalidEmbeddings as error:  # of this server's own settings
             raise CannotImport(f"{error} {error.hint}") from error
         if dry_run:
@@ -129,12 +129,12 @@ def copied(places: Places, steps: Steps) -> Iterator[Places]:
 
 
 def planned(
-    rows: Source, stores: list[vectors.VectorCollection], report: Report, steps: Steps
+    rows: Source, stores: list[vectors.VectorCollection], places: Places, report: Report, steps: Steps
 ) -> list[plan.CollectionPlan]:
     matched = plan.matched(rows.collections, stores, report)
     steps.begin("Reading chunks", sum(len(store) for store in matched.values()))
     return [
-        plan.plan(collection, rows.files[collection.id], matched.get(collection.id), report, steps.step)
+        plan.plan(collection, rows.files[collection.id], matched.get(collection.id), places.files, report, steps.step)
         for collection in rows.collections
     ]
 

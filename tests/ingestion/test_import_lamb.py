@@ -1,6 +1,7 @@
 """A LAMB KB server is brought over: what it knew, it knows here, under the ids that LAMB remembers."""
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -8,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -28,7 +30,7 @@ from ingestion.lamb_import.source import CannotImport
 from ingestion.models import FileRegistry, FileStatus, JobEvent
 from ingestion.supervisor import alone_on_data_directory
 from tests.ingestion.factories import make_collection, make_job
-from tests.support.lamb import HOME_URL, HOST, LambServer, stem_of, upload_metadata
+from tests.support.lamb import HOME_URL, HOST, LambServer, upload_metadata
 from tests.support.until import until
 from tests.support.vendor import Vendor, vector_of
 
@@ -191,15 +193,35 @@ def test_an_address_that_looks_like_a_stored_file_is_an_address_all_the_same(lam
     assert report.findings == {}
 
 
+def test_chunks_of_an_archive_are_linked_by_the_names_inside_unless_two_archives_have_them(lamb):
+    lamb.collection(31, "biology")
+    for pk, names in ((1, ["cards/one.json", "both.json"]), (2, ["two.json", "both.json"])):
+        lamb.file(pk, 31, f"cards{pk}.zip", zipped(names), plugin_name="mockai_json_ingest", document_count=1)
+    lamb.file(3, 31, "broken.zip", b"PK", plugin_name="mockai_json_ingest")
+    for name in ("cards/one.json", "two.json", "both.json"):
+        fill(lamb, "biology", [name], source_file=name, ingestion_plugin="mockai_json_ingest")
+    fill(lamb, "biology", ["posted"], source_file="two.json")
+    imported(lamb)
+    assert (texts_of(1), texts_of(2)) == (["cards/one.json"], ["two.json"])
+    assert sorted(texts_of(None)) == ["both.json", "posted"]
+
+
+def zipped(names: list[str]) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name in names:
+            archive.writestr(name, '{"text": "a card"}')
+    return content.getvalue()
+
+
 def test_chunks_that_no_file_owns_are_found_all_the_same(lamb):
     lamb.collection(31, "biology")
-    zipped = lamb.file(9, 31, "cards.zip", b"PK", plugin_name="mockai_json_ingest", document_count=1)
+    lamb.file(9, 31, "cards.zip", None, plugin_name="mockai_json_ingest")
     fill(lamb, "biology", ["from a zip"], source_file="cards/one.json", ingestion_plugin="mockai_json_ingest")
     fill(lamb, "biology", ["posted as it was"])
     gone = lamb.file(10, 31, "gone.txt", None, status="DELETED")
     fill(lamb, "biology", ["left behind"], **upload_metadata(gone, "biology"))
     report = imported(lamb)
-    assert zipped == stem_of(9)
     assert sorted(texts_of(None)) == ["from a zip", "left behind", "posted as it was"]
     assert count(report, "chunks_without_file") == 2
     assert count(report, "chunks_of_deleted_file") == 1
@@ -314,7 +336,7 @@ def test_vector_collections_that_belong_to_nobody_are_named(lamb):
     lamb.chroma.create_collection("left-over", metadata={"hnsw:space": "cosine"})
     fill(lamb, "left-over", ["nobody's"])
     report = imported(lamb)
-    assert report.findings["vectors_ownerless"].examples == ["left-over, 1 chunks"]
+    assert report.findings["vectors_ownerless"].examples == ["left-over, 1 chunk"]
     assert not Chunk.objects.exists()
 
 
@@ -624,6 +646,20 @@ def test_a_folder_that_holds_no_lamb_server_makes_exit_code_2(data, tmp_path):
     run = command(data, str(tmp_path / "nothing"))
     assert run.returncode == 2
     assert "There is no LAMB KB server" in run.stderr
+
+
+def test_an_import_that_cannot_copy_a_file_stops_with_exit_code_1_and_goes_on_when_it_can(lamb, data):
+    lamb.collection(31, "biology")
+    stem = lamb.file(1, 31, "cells.txt", b"All about cells.")
+    fill(lamb, "biology", ["a cell"], **upload_metadata(stem, "biology"))
+    (data / "files").write_text("in the way of the folder")
+    run = command(data, str(lamb.folder))
+    assert run.returncode == 1
+    assert "Start the same command again" in run.stderr
+    assert rows_in(data, "ingestion_fileregistry") == 0
+    (data / "files").unlink()
+    assert command(data, str(lamb.folder)).returncode == 0
+    assert rows_in(data, "collections_app_chunk") == rows_in(data, "ingestion_fileregistry") == 1
 
 
 def test_without_the_chromadb_library_the_command_says_in_one_sentence_what_to_install(lamb, data, tmp_path):
