@@ -148,7 +148,8 @@ class Target:
         if any(value and is_secret_name(name) for name, value in file.plugin_params.items()):
             self.report.add("params_secret", str(file))
         try:
-            refused = file.status == FileStatus.FAILED and accepted_parameters(file)[1]
+            services.plugin(file.plugin_name)
+            refused = accepted_parameters(file)[1] if file.status == FileStatus.FAILED else []
         except services.UnknownPlugin:
             self.report.add("plugin_unknown", f"{file}: {file.plugin_name}")
         else:

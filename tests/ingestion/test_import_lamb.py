@@ -331,6 +331,22 @@ def test_chunks_without_text_or_a_vector_with_a_direction_are_named_and_left_out
     assert [chunk.metadata["document_id"] for chunk in Chunk.objects.all()] == good
 
 
+def test_every_other_oddity_is_named_and_stops_nothing(lamb):
+    lamb.collection(31, "biology", visibility="SECRET", chroma=False)
+    lamb.chroma.create_collection("biology", metadata={"hnsw:space": "l2"})  # found by its name
+    stem = lamb.file(1, 31, "cells.txt", b"text", document_count=8, file_size=9, created_at="yesterday")
+    lamb.file(2, 31, "poem.txt", plugin_name="poem_ingest", plugin_params='{"proxy_url": "http://u:planted@h/"}')
+    fill(lamb, "biology", ["a cell"], **upload_metadata(stem, "biology"))
+    report = imported(lamb)
+    assert {code: finding.count for code, finding in report.findings.items()} == dict.fromkeys(
+        ("visibility_unknown", "space_other", "count_differs", "size_differs", "date_broken", "plugin_unknown",
+         "params_secret"), 1)  # fmt: skip
+    assert Collection.objects.get().visibility == "private"
+    job = FileRegistry.objects.get(pk=1)
+    assert (job.document_count, job.file_size) == (1, 4)
+    assert texts_of(1) == ["a cell"]
+
+
 def test_vector_collections_that_belong_to_nobody_are_named(lamb):
     lamb.collection(31, "biology")
     lamb.chroma.create_collection("left-over", metadata={"hnsw:space": "cosine"})
