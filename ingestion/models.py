@@ -250,7 +250,10 @@ class FileRegistry(models.Model):
         data: Mapping[str, Any] | None = None,
         **changes: Any,
     ) -> bool:
-        """Move this row to *to* if it still matches *allowed*, and write it in the diary. The only place that does."""
+        """Move this row to *to* if it still matches *allowed*, and write it in the diary. The only place that does.
+
+        :meth:`retire` moves many at once; :meth:`imported` begins rows whose job ended on another server.
+        """
         if to != FileStatus.PROCESSING:
             changes |= {"lease_until": None, "worker": None}
         if "error_message" in changes:
@@ -483,6 +486,25 @@ class FileRegistry(models.Model):
             place = f"job {numbers[0]}" if len(numbers) == 1 else f"{len(numbers)} jobs"
             JobEvent.write(successor, EventKind.STAGE, f"Took the place of {place}", {"replaced": numbers[:100]})
         return retired
+
+    @classmethod
+    def imported(cls, status: FileStatus, message: str, data: Mapping[str, Any], **fields: Any) -> Self:
+        """A job that ended on another server, with its diary entry; in the caller's transaction.
+
+        :param status: one that a job rests in
+        :param fields: as the row has them, ``id`` included; what the constraints need is filled in
+        """
+        if status in LIVE:
+            raise ValueError(f"a job cannot be imported as {status}: nobody would know its source is complete")
+        job = cls(status=status, **fields)
+        if job.processing_completed_at is None and status in ENDED:
+            job.processing_completed_at = job.updated_at
+        job.progress_total = max(0, job.progress_total)
+        job.progress_current = max(0, min(job.progress_current, job.progress_total or job.progress_current))
+        job.error_fingerprint = fingerprint(job.error_message or "")
+        job.save(force_insert=True)
+        JobEvent.write(job, EventKind.SUBMITTED, message, data)
+        return job
 
     def retry(
         self, plugin_params: Mapping[str, Any] | None = None, by: str = "", source: Mapping[str, Any] | None = None
