@@ -22,6 +22,8 @@ KB_RUN_DIR = KB_DATA_DIR / "run"
 
 SECRET_KEY = env.text("KB_SECRET_KEY") or env.kept_secret(KB_DATA_DIR / "secret.key", 48)
 LAMB_API_KEY = env.text("LAMB_API_KEY") or env.kept_secret(KB_DATA_DIR / "api.token")
+KB_METRICS_PUBLIC = env.flag("KB_METRICS_PUBLIC")
+KB_METRICS_TOKEN = env.text("KB_METRICS_TOKEN")  # opens /metrics and nothing else
 DEBUG = env.flag("KB_DEBUG")
 HOST = env.text("HOST", "127.0.0.1")
 PORT = env.integer("PORT", 9090, low=1, high=65535)

@@ -17,6 +17,7 @@ import httpx
 import numpy as np
 import orjson
 
+from collections_app.embeddings import meter
 from collections_app.embeddings.base import Embedder, Vector, Vectors, VendorError, normalised
 from collections_app.embeddings.endpoints import request_url, shown
 from collections_app.embeddings.network import network
@@ -180,7 +181,8 @@ class HttpEmbedder(Embedder, abc.ABC):
         failed_tries = 0
         while True:
             try:
-                return await self._try(client, texts, patience)
+                with meter.request(self.vendor):
+                    return await self._try(client, texts, patience)
             except VendorError as error:
                 failed_tries += 1
                 wait = patience.wait(failed_tries, error)
