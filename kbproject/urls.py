@@ -79,6 +79,7 @@ collection_addresses = [
 
 urlpatterns = [
     path("health", PublicView.as_view({"get": "health"}, name="Health")),
+    path("health/ready", PublicView.as_view({"get": "ready"}, name="Readiness"), name="ready"),
     path("metrics", MetricsView.as_view({"get": "read"}, name="Metrics"), name="metrics"),
     path("collections/", include(collection_addresses)),
     path("collections", collections, name="collections"),

@@ -19,6 +19,7 @@ from collections_app.http import BearerAuthentication, StaffSessionAuthenticatio
 from collections_app.models import Collection
 from ingestion import metrics
 from ingestion.api.base import IngestionEndpoint
+from ingestion.health import NOT_READY, readiness
 from plugins.catalogue import is_enabled, listing_entry
 
 
@@ -30,6 +31,13 @@ class PublicView(Endpoint):
 
     def health(self, request: Request) -> Response:
         return Response({"status": "ok", "version": settings.VERSION})
+
+    def ready(self, request: Request) -> Response:
+        """503 when the server cannot do its work. 200 while only the vendor is down: uploads and polls go on."""
+        report = readiness.report()
+        answer = Response(report, status=503 if report["status"] == NOT_READY else 200)
+        answer._has_been_logged = True  # type: ignore[attr-defined]  (by Django, as an error for each probe)
+        return answer
 
     def config(self, request: Request) -> Response:
         return Response({"refresh_rate": settings.INGESTION_JOB_REFRESH_RATE})
