@@ -17,7 +17,7 @@ import numpy as np
 from django.conf import settings
 from django.db import DatabaseError, OperationalError, transaction
 
-from collections_app import catalogue, links
+from collections_app import catalogue, context, links
 from collections_app import services as collections
 from collections_app.crypto import decrypt
 from collections_app.embeddings import breaker, endpoints
@@ -305,7 +305,7 @@ def embedded(
                 if ahead is None:  # while a request is in flight, its own answer tells
                     breaker.check(this.collection)
                 texts = [chunk["text"] for chunk in batch]
-                begun = batch, thread.submit(embedder.embed, texts, cancel=this.watch.stopped)
+                begun = batch, thread.submit(context.carried(embedder.embed), texts, cancel=this.watch.stopped)
                 if ahead:
                     yield ahead[0], vectors_of(this, ahead[1])
                 ahead = begun

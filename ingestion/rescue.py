@@ -68,7 +68,7 @@ def take_back(job: FileRegistry, reason: str, *, process_is_dead: bool = False) 
         if not job.lose_lease(reason, process_is_dead=process_is_dead):
             return False  # it ended, or its worker came back, or another machine's rescue was first
         tally.rescued()
-    logger.warning("Job %s taken back from worker %s: %s", job.pk, job.worker_id, reason)
+    logger.warning("Job %s taken back from worker %s: %s", job.pk, job.worker_id, reason, extra={"job_id": job.pk})
     return True
 
 

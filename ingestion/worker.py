@@ -18,14 +18,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from django.conf import settings
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import DatabaseError, Error, OperationalError, connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from collections_app import context
 from collections_app.embeddings.base import VendorError
 from collections_app.embeddings.breaker import VendorOpen
 from ingestion import hosts, pipeline, queue, storage, tally
-from ingestion.errors import Scrubber, details_of
+from ingestion.errors import Scrubber, details_of, secrets_of
 from ingestion.models import FileRegistry, Worker
 from ingestion.watch import TIMED_OUT, TIMED_OUT_HINT, Stopped, Watch
 from plugins import process
@@ -153,6 +155,18 @@ def next_due() -> FileRegistry | None:
 
 def run_job(job: FileRegistry) -> None:
     """Run a claimed job and settle how it ended. Never raises for what a job may do wrong."""
+    facts = {"job_id": job.pk, "run_id": str(job.run_id), "attempt": job.attempt, "worker": job.worker_id}
+    with context.about(secrets=secrets_to_hide(job), **facts):
+        run_and_settle(job)
+
+
+def secrets_to_hide(job: FileRegistry) -> list[str]:
+    with suppress(DatabaseError, ObjectDoesNotExist):  # the run will meet that, too
+        return secrets_of(job)
+    return []
+
+
+def run_and_settle(job: FileRegistry) -> None:
     assert job.run_id is not None  # noqa: S101  (claimed)
     run_id = job.run_id  # the fence of all that follows; the row may name another run by the time this one ends
     counts = tally.RunCounts(job)

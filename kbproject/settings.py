@@ -66,6 +66,7 @@ INSTALLED_APPS = [
     "ingestion",
 ]
 MIDDLEWARE = [
+    "collections_app.requests.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "collections_app.http.CorsMiddleware",
@@ -215,15 +216,25 @@ Q_CLUSTER = {
 # -- Logs -----------------------------------------------------------------------------------------
 
 KB_LOG_LEVEL = env.choice("KB_LOG_LEVEL", "INFO", {"DEBUG", "INFO", "WARNING", "ERROR"})
+KB_LOG_FORMAT = env.choice("KB_LOG_FORMAT", "line", {"line", "json"})
+KB_ACCESS_LOG = env.choice("KB_ACCESS_LOG", "changes", {"all", "changes", "none"})
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname:<7} {name} · {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "line": {"()": "kbproject.logs.LineFormatter"},
+        "json": {"()": "kbproject.logs.JsonFormatter"},
+    },
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": KB_LOG_FORMAT},
+        "plugins": {"()": "kbproject.logs.PluginLog", "formatter": KB_LOG_FORMAT},
+    },
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {
         "kb": {"level": KB_LOG_LEVEL},
+        "kb.plugins": {"handlers": ["plugins"], "level": "INFO", "propagate": False},
         "django.request": {"level": "ERROR"},
         "django-q": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
+        "_granian": {"handlers": ["stderr"], "level": "ERROR", "propagate": False},
     },
 }

@@ -36,7 +36,8 @@ class PublicView(Endpoint):
         """503 when the server cannot do its work. 200 while only the vendor is down: uploads and polls go on."""
         report = readiness.report()
         answer = Response(report, status=503 if report["status"] == NOT_READY else 200)
-        answer._has_been_logged = True  # type: ignore[attr-defined]  (by Django, as an error for each probe)
+        # Or Django logs an error for each probe.
+        answer._has_been_logged = True  # type: ignore[attr-defined]
         return answer
 
     def config(self, request: Request) -> Response:
