@@ -69,6 +69,7 @@ class Watch:
             raise self._why
 
     def stop(self, reason: str, message: str = "") -> None:
+        logger.debug("Job %s is told to stop (%s)", self.job.pk, reason)
         self._why = Stopped(reason, message)
         self.stopped.set()
 

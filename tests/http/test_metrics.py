@@ -1,7 +1,9 @@
 """``/metrics``: what Prometheus reads, who may read it, and what it costs."""
 
+import re
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.db import connection
@@ -168,6 +170,17 @@ def test_the_rescue_counter_is_there_before_the_first_rescue(api):
     assert value(samples(api), "kb_rescues_total") == 0
     tally.rescued()
     assert value(samples(api), "kb_rescues_total") == 1
+
+
+def test_every_metric_is_documented_and_no_other(api, settings):
+    text = (Path(settings.BASE_DIR) / "docs" / "operations.md").read_text()
+    table = text[text.index("| Metric |") : text.index("Labels stay few")]
+    documented = set(re.findall(r"`(kb_\w+)`", table))
+    families = text_string_to_metric_families(api.get("/metrics").content.decode())
+    told = {f"{family.name}_total" if family.type == "counter" else family.name for family in families}
+    assert told == documented
+    rules = text[text.index("### Alerts") :]
+    assert set(re.findall(r"\b(kb_\w+)", rules)) <= told
 
 
 # -- What it costs ----------------------------------------------------------------------------------
