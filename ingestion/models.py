@@ -209,6 +209,8 @@ class FileRegistry(models.Model):
                 condition=Q(status=FileStatus.FAILED),
                 name="job_failure_groups",
             ),
+            # /metrics counts jobs from this index alone. It begins with what no other query asks for: none takes it.
+            models.Index(fields=["kind", "plugin_name", "status", "error_code"], name="job_numbers"),
             # What is there already of the same source. No condition: SQLite would not see that a query meets it.
             models.Index(fields=["collection", "source_hash", "id"], name="job_by_source"),
             # The queue: what to claim next. Small, since few jobs are pending.
@@ -632,3 +634,21 @@ class IdempotencyKey(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class Tally(models.Model):
+    """What workers have counted over time: one row a counter, or a bucket of a histogram. See ``ingestion.tally``."""
+
+    metric = models.CharField(max_length=40)
+    labels = models.CharField(max_length=200, blank=True)  # values, joined by "|"
+    part = models.CharField(max_length=10, blank=True)  # see collections_app.counts.Series
+    value = models.FloatField()
+
+    class Meta:
+        verbose_name_plural = "tallies"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["metric", "labels", "part"], name="tally_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.metric} {self.labels} {self.part}: {self.value:g}"

@@ -12,13 +12,13 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from collections_app.errors import InvalidEmbeddings
+from collections_app.locks import HeldElsewhere, hold
 from collections_app.models import Collection
 from ingestion import boot, storage
 from ingestion.lamb_import import plan, source, target, vectors
 from ingestion.lamb_import.files import CopyFailed
 from ingestion.lamb_import.report import Report
 from ingestion.lamb_import.source import CannotImport, Places, Source
-from ingestion.locks import HeldElsewhere, hold
 from ingestion.supervisor import AlreadyRunning, alone_on_data_directory
 from plugins.base import PluginError
 

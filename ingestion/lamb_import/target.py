@@ -28,6 +28,7 @@ from ingestion.lamb_import.vectors import AT_ONCE, VectorCollection
 from ingestion.models import FileRegistry, FileStatus, JobEvent, ProgressUnit
 from ingestion.wire import MASK, is_secret_name, redacted
 from plugins.base import PluginError
+from plugins.passwords import address_without_password
 
 IMPORTED = "imported_from"  # key of the diary entry by which an imported row is known
 INTERRUPTED, FAILED_BEFORE = "interrupted", "failed_before_import"  # error codes
@@ -316,7 +317,7 @@ def import_row(collection: Collection, file: SourceFile, stored: StoredFile, dig
         },
         id=file.id,
         collection=collection,
-        original_filename=services.without_credentials(file.original_filename),
+        original_filename=address_without_password(file.original_filename),
         file_path="" if is_fetched(file) else stored.path,
         file_url=file.file_url if is_fetched(file) else "",
         file_size=stored.original.stat().st_size if stored.original is not None else file.file_size,
