@@ -18,9 +18,10 @@ def parsed(text: str) -> BeautifulSoup:
     if soup.head is None:
         return soup
     strays = list(dropwhile(lambda node: not isinstance(node, Tag) or node.name in _OF_THE_HEAD, soup.head.contents))
+    first = len(soup.head.contents) - len(strays)
     if strays and soup.html is not None:
         body = soup.body or soup.html.append(soup.new_tag("body")) or soup.html.find("body")
         if isinstance(body, Tag):
-            for place, node in enumerate(strays):
-                body.insert(place, node.extract())
+            for index in reversed(range(len(strays))):  # from the back, by its index: no search among siblings
+                body.insert(0, strays[index].extract(first + index))
     return soup

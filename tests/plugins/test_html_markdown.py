@@ -212,6 +212,11 @@ def test_formulas_are_written_once_as_their_author_wrote_them():
         ("1<sup>st</sup>, XIX<sup>e</sup>, M<sup>me</sup>, n<sup>o</sup> 3", "1st, XIXe, Mme, no 3"),
         ("A 1<sup>1</sup>⁄<sub>2</sub>, <sup>3</sup>/<sub>4</sub>, Brand<sup>®</sup>", "A 1 1⁄2, 3/4, Brand®"),
         ("<sup>1</sup> Note, isotope <sup>14</sup>C", "1 Note, isotope 14C"),
+        ("log<sub>2</sub>8, x<sub>1</sub>2, 10<sup>6</sup>5", "log_(2)8, x_(1)2, 10^(6)5"),
+        ("f<sup>[2]</sup>(x), a<sup>[3]</sup>b", "f^([2])(x), a^([3])b"),
+        ("T<sup>as</sup>, q<sup>st</sup>, n<sup>th</sup>, Brand<sup>TM</sup>", "T^as, q^st, nth, BrandTM"),
+        ("<a href='/a/#sec'>10<sup>6</sup> cells</a>", "[10^6 cells](http://site.example/a/#sec)"),
+        ("<a href='#sec'>10<sup>6</sup> cells</a>, <a href='#b'>m<sup>2</sup></a>", "10^6 cells, m^2"),
         (f"Price<sup>{'small print ' * 5}</sup>", f"Price {'small print ' * 5}".strip()),
     ],
 )
@@ -485,6 +490,9 @@ HOSTILE = {
     + "<tr><td>y" * (MANY // 2),
     "many small tables": "<table><tr><td rowspan=9>the end<td colspan=99>x<tr><td>y</table>" * (MANY // 3),
     "raised words": "<p>the" + "<sup>" * (MAX_DEPTH - 10) + " end" + "<i></i><sup>x</sup><!-- -->" * (MANY // 2),
+    "empty marks": "<p>the end</p><p>" + "<sup></sup>" * MANY,
+    "empty links before marks": "<p>the end</p><p>" + "<a></a>" * MANY + "<sub>x</sub>" * MANY,
+    "marks without signs": "<p>the end</p><p>" + "<sup><wbr></sup>" * MANY + "<sup>x<b></b></sup>" * MANY,
     "small print": "<p>" + "<sup><sub>" * (MAX_DEPTH // 2 - 5) + "the end [" * 100_000,
     "nested panels": "<div role=tab aria-controls=p1>" * (MAX_DEPTH // 2)
     + "".join(f"<div role=tabpanel hidden id=p{n}>the end {'<i>x</i>' * 100}" for n in range(MAX_DEPTH // 3)),
@@ -503,6 +511,13 @@ HOSTILE = {
     "backquotes": "<pre>the end" + "`" * 1_000_000 + "</pre>",
     "nul characters": "<p>the\0 end" + "\0" * 100_000,
 }
+
+
+def test_many_tags_before_the_body_are_read_in_time_that_grows_with_their_number():
+    began = time.process_time()
+    page = read_html("<title>x</title>" + "<meta>" * 20_000 + "<nav>x</nav>" * 10_000 + "<p>the end</p>", ADDRESS)
+    assert page.markdown.endswith("the end")
+    assert time.process_time() - began < 8
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
