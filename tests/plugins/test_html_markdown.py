@@ -308,6 +308,26 @@ def test_what_is_repeated_for_another_screen_is_kept_once():
     assert markdown(f"<main><table>{rows}</table></main>").count(ARTICLE) == 2
 
 
+def test_pieces_that_a_page_is_sent_in_stand_where_they_belong():
+    wait = "<!--$?--><template id='B:{}'></template><p>Loading<!--$-->...<!--/$--></p><!--$-->!<!--/$--><!--/$-->"
+    piece = "<div hidden id='S:{}'><h2>Part {}</h2><p>" + ARTICLE + "</p>{}</div>"
+    moves = "<script>$RC=function(b){{}};$RC('B:0','S:1')</script><script>$RC(\"B:1\", \"S:a\")</script>"
+    text = markdown(
+        f"<main><h1>Guide</h1>{wait.format(0)}<p>Between.</p>{wait.format(1)}</main>"
+        + piece.format("a", "a", "<template id='P:2'></template>")
+        + piece.format("1", "1", "")
+        + f"<div hidden id='S:2'><p>Inner.</p></div>{moves}<script>$RS('S:2','P:2')</script>"
+    )
+    assert text == f"# Guide\n\n## Part 1\n\n{ARTICLE}\n\nBetween.\n\n## Part a\n\n{ARTICLE}\n\nInner."
+
+
+def test_a_piece_without_a_place_is_kept():
+    text = markdown(
+        f"<h1>Guide</h1><p>{ARTICLE}</p><div hidden id='S:0'><p>Later.</p><template id='B:0'></div>$RC('B:0','S:0')"
+    )
+    assert "Later." in text
+
+
 # -- What is left out -------------------------------------------------------------------------------
 
 
@@ -490,6 +510,15 @@ HOSTILE = {
     + "<tr><td>y" * (MANY // 2),
     "many small tables": "<table><tr><td rowspan=9>the end<td colspan=99>x<tr><td>y</table>" * (MANY // 3),
     "raised words": "<p>the" + "<sup>" * (MAX_DEPTH - 10) + " end" + "<i></i><sup>x</sup><!-- -->" * (MANY // 2),
+    "pieces in each other": "".join(
+        f"<div hidden id='S:{n:x}'><template id='B:{n + 1:x}'></template>x</div>" for n in range(MANY)
+    )
+    + "<p>the end</p><script>"
+    + "".join(f"$RC('B:{n:x}','S:{n:x}')" for n in range(MANY)),
+    "pieces that wait": "<!--$?--><template id='B:0'></template>"
+    + "<p>the end</p>" * MANY
+    + "<div hidden id='S:0'>x</div>"
+    + "<script>$RC('B:0','S:0')</script>" * MANY,
     "empty marks": "<p>the end</p><p>" + "<sup></sup>" * MANY,
     "empty links before marks": "<p>the end</p><p>" + "<a></a>" * MANY + "<sub>x</sub>" * MANY,
     "marks without signs": "<p>the end</p><p>" + "<sup><wbr></sup>" * MANY + "<sup>x<b></b></sup>" * MANY,
