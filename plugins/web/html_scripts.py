@@ -3,8 +3,8 @@
 ``10<sup>6</sup>`` is written ``10^6`` and ``x<sub>i</sub>`` ``x_i``, as everybody types formulas; of several signs,
 ``x^(n+1)``. To full-text search the marks are spaces, so that both parts are found. Where people type no mark there is
 none: ordinals (1st, XIXe), numbers of atoms (H2O), fractions (1 1/2), signs (Na+). A number that another one follows
-stands in brackets: ``log_(2)8``. A raised mark of a footnote, which is bracketed at the end of a word or follows the end
-of a clause, says nothing away from its note and is left out.
+stands in brackets: ``log_(2)8``. A raised mark of a footnote, which is bracketed at the end of a word or follows the
+end of a clause, says nothing away from its note and is left out.
 """
 
 import re

@@ -355,6 +355,35 @@ def test_a_menu_without_a_name_is_left_out_where_no_main_part_is_marked():
     assert markdown(f"<div class='x1'><ul>{menu}</ul></div><div><p>{ARTICLE}</p></div>") == ARTICLE
 
 
+def test_frames_that_hold_most_of_the_page_together_are_kept():
+    questions = [f"Question {n}: which of these statements is right, and why do you think so?" for n in range(8)]
+    forms = "".join(f"<form><p>{question}</p></form>" for question in questions)
+    text = markdown(f"<h1>Quiz</h1><p>Answer all.</p>{forms}<footer>Imprint words</footer>")
+    assert all(question in text for question in questions)
+    assert "Imprint" not in text
+
+
+def test_a_part_beside_a_sidebar_is_no_sidebar():
+    text = markdown(
+        f"<div class='content has-sidebar'><h1>Hours</h1><p>{ARTICLE}</p></div>"
+        f"<div class='page-no-sidebar'>No less.</div><div class='sidebar'>Words aside</div><div class='x'><p>{ARTICLE.replace('library', 'museum')}</p></div>"
+    )
+    assert ARTICLE in text
+    assert "No less." in text
+    assert "aside" not in text
+
+
+@pytest.mark.parametrize("tag", ["div", "article"])
+@pytest.mark.parametrize("site", ["", "<header><h2>Town</h2> The site's own words</header>"])
+def test_each_of_many_posts_keeps_its_title(tag, site):
+    posts = "".join(
+        f"<{tag} class=post><header><h2><a href='/{n}'>Post number {n}</a></h2></header><p>{ARTICLE} {n}</p></{tag}>"
+        for n in range(4)
+    )
+    text = markdown(f"{site}<div id=wrap>{posts}</div>")
+    assert re.findall("## (.*)", text) == [f"Post number {n}" for n in range(4)]
+
+
 def test_what_belongs_to_an_article_stays_in_it():
     text = markdown(
         f"""<main><header><h1>Hours</h1></header><p>{ARTICLE}</p><aside>Note: closed in August.</aside>
