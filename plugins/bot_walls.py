@@ -11,8 +11,8 @@ before ..." somebody who met one. Rules, on text without markup:
 4. Otherwise a text *about* walls is none: one that explains, that tells how to set something up, or that speaks of
    users, of researchers or of what happened to "me".
 5. A sentence that only walls say is enough.
-6. A title that walls share with stories, or an order to prove that one is human within the first ``OPENING``
-   characters, is enough when the whole text has at most ``BRIEF``.
+6. A title that walls share with stories and a word about checks, or an order to prove that one is human within the
+   first ``OPENING`` characters, are enough when the whole text has at most ``BRIEF``.
 7. So is a sentence that denies access, with the number of the case or the name of who keeps robots out, in a text of at
    most ``LONGEST_DENIAL``. The name of a vendor, a captcha, or a number alone says nothing.
 
@@ -31,7 +31,8 @@ _TITLES = re.compile(
       (?:just\ a\ moment | (?:un|einen|nur\ einen|um)\ momento?(?:\ bitte)? | un\ instant | un\ attimo)\ ?(?:\.\.|…)
     | attention\ required!?(?:\ \|\ cloudflare)? | ddos-guard | pardon\ our\ interruption
     | (?:vercel\ )?security\ checkpoint | making\ sure\ you(?:'re|\ are)\ not\ a\ bot | client\ challenge
-    | radware\ (?:bot\ manager\ )?captcha | (?:one\ more\ step|please\ wait)\ ?(?:\.\.\.)?\ \|\ cloudflare
+    | shieldsquare\ captcha | radware\ (?:bot\ manager\ )?captcha
+    | (?:one\ more\ step|please\ wait)\ ?(?:\.\.\.)?\ \|\ cloudflare
     )[.…!?\ ]*$"""
 )
 _SHARED_TITLES = re.compile(
@@ -42,6 +43,7 @@ _SHARED_TITLES = re.compile(
     )[.…!?\ ]*$"""
 )
 
+_OF_CHECKS = re.compile(r"captcha|\brobot|\ba bot\b|browser|java ?script|cookies|security|characters you see")
 _HUMAN = r"you(?:'re|\ are)\ (?:actually\ |really\ )?(?:a\ )?(?:human|real\ person|not\ a\ (?:ro)?bot)"
 _BEGIN = r"""(?:^ | \n | [.!?…:;|\#*>•–—-]\s* | \.[a-z]{2,10}\s)  # the last is the name of the site
     (?:(?:sorry,?|please|kindly|let's|first,?|(?:in\ order\ )?to\ continue,?
@@ -55,7 +57,8 @@ def _said(phrases: str) -> re.Pattern[str]:
 
 _OWN_SENTENCES = _said(
     r"""
-      generated\ by\ wordfence\ at\ | your\ access\ to\ this\ service\ has\ been\ limited\.\ \(http\ response\ code\ 503\)
+      generated\ by\ wordfence\ at\b
+    | your\ access\ to\ this\ service\ has\ been\ limited\.\ \(http\ response\ code\ 503\)
     | (?:request\ unsuccessful\.\ )?incapsula\ incident\ id:\ \d
     | you(?:'ve|\ have)\ been\ blocked\ by\ network\ security\.\s+to\ continue,\ log\ in
     """
@@ -65,14 +68,17 @@ _SENTENCES = _said(
       checking\ (?:if\ the\ site\ connection\ is\ secure | your\ browser\ before\ (?:you\ )?access)
     | performing\ security\ verification | verifying\ (?:that\ )?you\ are\ (?:a\ )?human
     | enable\ javascript\ and\ cookies\ to\ continue | enable\ cookies\ and\ reload\ the\ page
-    | (?:our\ systems\ have\ detected\ )?unusual\ traffic\ from\ your\ (?:computer\ )?network
+    | (?:(?:our\ systems|we)\ have\ detected\ )?(?:unusual|suspicious)\ (?:traffic|activity)
+      \ from\ your\ (?:computer\ )?network
     | complete\ the\ (?:security\ check|captcha|challenge)\ (?:below\ )?to\ (?:access|continue|proceed)
+    | complete\ the\ security\ check\ before\ continuing | additional\ security\ check\ is\ required
+    | solve\ this\ puzzle\ so\ we\ know\ you\ are\ a\ real\ person | unfortunately,\ bots\ use\ duckduckgo\ too
     | (?:press|activate)\ (?:&|and)\ hold\ (?:the\ button\ )?to\ confirm | making\ sure\ you(?:'re|\ are)\ not\ a\ bot
     | (?:as\ you\ were\ browsing,?\ )?something\ about\ your\ browser\ made\ us\ think\ you
     | to\ discuss\ automated\ access\ to\ amazon\ data
     | your\ access\ to\ this\ site\ has\ been\ limited\ by\ the\ site\ owner
     | [a-z0-9.-]{4,80}\ needs\ to\ review\ the\ security\ of\ your\ connection
-    | (?:enable\ js\ and\ disable\ any\ ad\ blocker) | verify\ that\ you're\ not\ a\ robot\.\ this\ requires\ javascript
+    | enable\ js\ and\ disable\ any\ ad\ blocker | verify\ that\ you're\ not\ a\ robot\.\ this\ requires\ javascript
     | enter\ the\ characters\ you\ see\ below (?s:.{0,80}) not\ a\ robot
     """
 )
@@ -127,7 +133,8 @@ def bot_wall(title: str, text: str) -> bool:
 
 
 def _is_brief(title: str, lines: str) -> bool:
-    return len(lines) <= BRIEF and bool(_SHARED_TITLES.search(title) or _ORDERS.search(lines[:OPENING]))
+    titled = _SHARED_TITLES.search(title) and _OF_CHECKS.search(lines)
+    return len(lines) <= BRIEF and bool(titled or _ORDERS.search(lines[:OPENING]))
 
 
 def _denies(lines: str) -> bool:

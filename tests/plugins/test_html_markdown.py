@@ -366,7 +366,8 @@ def test_frames_that_hold_most_of_the_page_together_are_kept():
 def test_a_part_beside_a_sidebar_is_no_sidebar():
     text = markdown(
         f"<div class='content has-sidebar'><h1>Hours</h1><p>{ARTICLE}</p></div>"
-        f"<div class='page-no-sidebar'>No less.</div><div class='sidebar'>Words aside</div><div class='x'><p>{ARTICLE.replace('library', 'museum')}</p></div>"
+        f"<div class='page-no-sidebar'>No less.</div><div class='sidebar'>Words aside</div>"
+        f"<div class='x'><p>{ARTICLE.replace('library', 'museum')}</p></div>"
     )
     assert ARTICLE in text
     assert "No less." in text
