@@ -43,7 +43,8 @@ def tags_of(root: Tag) -> Iterator[Tag]:
     while stack:
         tag = stack.pop()
         yield tag
-        stack += [child for child in reversed(tag.contents) if isinstance(child, Tag)]
+        if tag.contents:
+            stack += [child for child in reversed(tag.contents) if isinstance(child, Tag)]
 
 
 def _take_out(root: Tag, unwanted: Callable[[Tag], bool]) -> None:
@@ -59,7 +60,7 @@ def _take_out(root: Tag, unwanted: Callable[[Tag], bool]) -> None:
             if isinstance(child, Tag):
                 if unwanted(child):
                     child.extract(index)
-                else:
+                elif child.contents:
                     stack.append(child)
 
 
@@ -199,7 +200,8 @@ class _Weight:
     mark: int = 0
 
     def append(self, mark: int, pieces: int) -> None:
-        self.mark = (self.mark * pow(_BASE, pieces, _PRIME) + mark) % _PRIME
+        factor = _BASE if pieces == 1 else pow(_BASE, pieces, _PRIME)
+        self.mark = (self.mark * factor + mark) % _PRIME
         self.pieces += pieces
 
     @property
@@ -223,6 +225,8 @@ def _weigh(root: Tag) -> _Weights:
         for child in tag.contents:
             if isinstance(child, Tag):
                 inner = weights[id(child)]
+                if not inner.pieces and not inner.links:
+                    continue
                 own.prose += inner.prose
                 own.linked += inner.linked
                 own.links += inner.links
@@ -341,6 +345,8 @@ def _is_list_of_links(tag: Tag, weight: _Weight) -> bool:
 
 def _settle_buttons(body: Tag) -> None:
     """Make buttons paragraphs, as labels of what they open; but take out those of which that is gone, as of menus."""
+    if body.find("button") is None:
+        return
     targets = {attribute(tag, "id"): tag for tag in tags_of(body) if tag.has_attr("id")}
 
     def is_idle(tag: Tag) -> bool:

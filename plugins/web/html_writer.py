@@ -21,7 +21,7 @@ _LETTERS = re.compile(r"\w")
 
 def attribute(tag: Tag, name: str) -> str:
     """An attribute as text; empty when there is none."""
-    value = tag.get(name) or ""
+    value = tag.attrs.get(name) or ""
     return value if isinstance(value, str) else " ".join(value)
 
 
