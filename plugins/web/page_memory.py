@@ -8,7 +8,7 @@ from plugins.kept import Kept, key_of
 from plugins.net import Fetched
 from plugins.web.html_markdown import WebPage
 
-EXTRACTION = 1  # raised whenever the same bytes would be read differently
+EXTRACTION = 2  # raised whenever the same bytes would be read differently
 
 
 @dataclass(frozen=True)
