@@ -248,8 +248,9 @@ def test_a_page_of_a_list_that_names_the_first_as_its_canonical_address_is_read(
 @pytest.mark.parametrize(
     ("other", "is_double"),
     [
-        (f"{TEXT} Printed on 5 May 2024.", True),
-        (f"{TEXT} " * 9 + "Page 1 of 1.", True),
+        (f"{TEXT} For printers.", True),
+        (f"{TEXT} " * 9 + "Printed from our site, with all of its pictures.", True),
+        (f"{TEXT} " * 9 + "The maximum is 8 bar.", False),
         (TEXT.split(",", maxsplit=1)[0], False),  # no sentence of the first
         (f"{TEXT} " * 9 + "The annex, which is for members, opens at noon and closes at four; its door is in the yard "
          "behind the mill.", False),
