@@ -58,8 +58,7 @@ class JobAdmin(ReadOnlyAdmin):
         "status_badge",
         "progress",
         "plugin",
-        "collection_name",
-        "owner",
+        "collection_and_owner",
         "error_code",
         "took",
         "attempt",
@@ -140,6 +139,10 @@ class JobAdmin(ReadOnlyAdmin):
     @admin.display(description="collection")
     def collection_name(self, job: FileRegistry) -> SafeString:
         return page_link("collections_app_collection", job.collection_id, job.collection.name)
+
+    @admin.display(description="collection, owner")
+    def collection_and_owner(self, job: FileRegistry) -> SafeString:
+        return format_html("{}<br><small>{}</small>", self.collection_name(job), job.owner)
 
     @admin.display(description="duration")
     def took(self, job: FileRegistry) -> str:
