@@ -40,6 +40,13 @@ expected-statuses = ["2xx", 304, 400, 404, 409, 422]
 [generation]
 database = "none"
 """
+TAKEN = ("NewCollection", "CollectionChanges", "EmbeddingsModel", "EmbeddingsConfig", "Upload", "Addresses", "Source")
+WORDS: dict[str, list[str | None]] = {
+    "plugin_name": ["simple_ingest", "hierarchical_ingest", "url_ingest", "slow_ingest", "nothing"],
+    "vendor": ["default", "local", "openai", "ollama"],
+    "model": ["default", "wordllama-l2-supercat-256"],
+    "visibility": ["private", "public"],
+}
 SIOCSIFFLAGS, IFF_UP_RUNNING = 0x8914, 0x41
 
 
@@ -85,7 +92,7 @@ def seed(server: Server) -> None:
 def fuzz(server: Server, folder: Path, wanted: int, seconds: float) -> int:
     """Rounds until *wanted* requests were sent, or *seconds* are over. Deletions of collections come last in each."""
     schema = folder / "openapi.json"
-    schema.write_text(json.dumps(with_small_ids(json.loads((ROOT / "docs" / "openapi.json").read_text()))))
+    schema.write_text(json.dumps(sharpened(json.loads((ROOT / "docs" / "openapi.json").read_text()))))
     (folder / "schemathesis.toml").write_text(CONFIG)
     deadline, sent, found, rounds = time.monotonic() + seconds, 0, 0, 0
     while sent < wanted and time.monotonic() < deadline and not found:
@@ -119,13 +126,17 @@ def one_round(
     return int(count[1].replace(",", "")) if count else 0, int(done.returncode != 0)
 
 
-def with_small_ids(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema with ids in paths that mostly exist. A collection's jobs are those of its number and those beyond."""
+def sharpened(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema with ids in paths that mostly exist, and with words that lead somewhere in place of any text."""
     for item in schema["paths"].values():
         for operation in item.values():
             for parameter in operation.get("parameters", []):
                 if parameter["in"] == "path" and parameter["name"].endswith("_id"):
                     parameter["schema"]["maximum"] = COLLECTIONS * 4
+    for component in TAKEN:
+        for name, shape in schema["components"]["schemas"][component]["properties"].items():
+            if name in WORDS:
+                shape["enum"] = [*WORDS[name], *([None] if "null" in shape["type"] else [])]
     return schema
 
 

@@ -102,7 +102,7 @@ class Passage(serializers.Serializer[Any]):
     """A passage that was found. Query plugins may add keys."""
 
     similarity = serializers.FloatField(help_text="1 − cosine distance: 1 is the same, negative is far")
-    data = serializers.CharField(help_text="The text")
+    data = serializers.CharField(help_text="The text")  # type: ignore[assignment]
     metadata = free_object("Where it comes from: file, page, section, links")
 
 

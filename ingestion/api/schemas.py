@@ -12,7 +12,7 @@ from rest_framework import serializers
 from collections_app.schemas import AnyField, free_object
 from ingestion.duplicates import OnDuplicate
 from ingestion.models import FileStatus, ProgressUnit
-from ingestion.serializers import ON_DUPLICATE_HELP, UploadSerializer
+from ingestion.serializers import ON_DUPLICATE_HELP
 
 STATUSES = FileStatus.choices
 
@@ -134,7 +134,7 @@ class DiaryEntry(serializers.Serializer[Any]):
     kind = serializers.CharField(help_text="What happened, for programs")
     attempt = serializers.IntegerField(help_text="In which run")
     message = serializers.CharField()
-    data = free_object("More about it", allow_null=True)
+    data = free_object("More about it", allow_null=True)  # type: ignore[assignment]
 
 
 class Diary(serializers.Serializer[Any]):
@@ -204,7 +204,7 @@ class BytesField(serializers.FileField):
     pass
 
 
-class Upload(UploadSerializer):
+class Upload(serializers.Serializer[Any]):
     """The form of an upload, whatever plugins are installed."""
 
     file = BytesField()
@@ -213,9 +213,6 @@ class Upload(UploadSerializer):
     on_duplicate = serializers.ChoiceField(
         OnDuplicate.values, default=OnDuplicate.ALLOW.value, help_text=ON_DUPLICATE_HELP
     )
-
-    def get_fields(self) -> dict[str, Any]:
-        return serializers.Serializer.get_fields(self)
 
 
 class IntakeReceipt(serializers.Serializer[Any]):
@@ -270,7 +267,7 @@ class IngestionConfig(serializers.Serializer[Any]):
 class SqliteStatus(serializers.Serializer[Any]):
     initialized = serializers.BooleanField()
     schema_valid = serializers.BooleanField()
-    errors = serializers.ListField(child=serializers.CharField())
+    errors = serializers.ListField(child=serializers.CharField())  # type: ignore[assignment]
 
 
 class ChromadbStatus(serializers.Serializer[Any]):
@@ -290,7 +287,7 @@ class PluginParameter(serializers.Serializer[Any]):
     type = serializers.ChoiceField(["integer", "number", "string", "long-string", "boolean", "array", "info"])
     description = serializers.CharField(required=False)
     default = AnyField(required=False)
-    required = serializers.BooleanField(required=False)
+    required = serializers.BooleanField(required=False)  # type: ignore[assignment]
     enum = serializers.ListField(child=serializers.CharField(), required=False)
     enum_labels = serializers.DictField(child=serializers.CharField(), required=False)
     min = serializers.FloatField(required=False)
@@ -300,7 +297,7 @@ class PluginParameter(serializers.Serializer[Any]):
     )
     applicable_to = serializers.ListField(child=serializers.CharField(), required=False)
     ui_hint = serializers.CharField(required=False)
-    help_text = serializers.CharField(required=False)
+    help_text = serializers.CharField(required=False)  # type: ignore[assignment]
 
 
 class Plugin(serializers.Serializer[Any]):

@@ -1,7 +1,7 @@
 """Makes the schema: what ``operations`` says of each action, and the errors that follow from its address."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import uritemplate
@@ -47,6 +47,8 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 class Schema(AutoSchema):
     """Describes an action of a view as ``operations`` says, and nothing that it could guess."""
 
+    view: Any
+
     @property
     def said(self) -> Operation:
         """:raises KeyError: an action that nobody has described"""
@@ -63,7 +65,7 @@ class Schema(AutoSchema):
     def get_summary(self) -> str:
         return self.said.summary
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override]
         return inspect.getdoc(getattr(self.view, self.view.action)) or ""
 
     def get_tags(self) -> list[str]:
@@ -174,7 +176,7 @@ def with_stored_files(result: dict[str, Any], **_: Any) -> dict[str, Any]:
 # -- Fields and authentication ----------------------------------------------------------------------
 
 
-class ObjectFields(OpenApiSerializerFieldExtension):
+class ObjectFields(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
     target_class = "collections_app.fields.AnyObjectField"
     match_subclasses = True
 
@@ -182,11 +184,11 @@ class ObjectFields(OpenApiSerializerFieldExtension):
         return {"type": "object", "additionalProperties": {}}
 
 
-class Bearer(OpenApiAuthenticationExtension):
+class Bearer(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = "collections_app.http.BearerAuthentication"
     name = "bearer"
 
-    def get_security_definition(self, auto_schema: AutoSchema) -> Mapping[str, Any]:
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
         return {
             "type": "http",
             "scheme": "bearer",
@@ -194,11 +196,11 @@ class Bearer(OpenApiAuthenticationExtension):
         }
 
 
-class Session(OpenApiAuthenticationExtension):
+class Session(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = "collections_app.http.StaffSessionAuthentication"
     name = "session"
 
-    def get_security_definition(self, auto_schema: AutoSchema) -> Mapping[str, Any]:
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
         return {
             "type": "apiKey",
             "in": "cookie",

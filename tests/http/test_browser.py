@@ -150,6 +150,7 @@ def test_lists_across_collections_show_their_filters(browser, collection, path):
     assert 'id="filtersModal"' in page
     for name in ("status", "code", "created_after"):
         assert f'name="{name}"' in page
+    assert "invalid name" not in page
 
 
 def test_a_long_list_of_all_jobs_links_to_its_next_page(browser, collection):
