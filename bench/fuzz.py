@@ -141,4 +141,4 @@ def sharpened(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000, float((sys.argv[2:] or [2400])[0])))
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000, float((sys.argv[2:] or ["2400"])[0])))
