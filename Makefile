@@ -21,7 +21,7 @@ $(VENV)/.ready: requirements.txt
 	@$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-$(VENV)/.ready-dev: requirements.txt requirements-dev.txt $(VENV)/.ready
+$(VENV)/.ready-dev: requirements.txt requirements-import.txt requirements-dev.txt $(VENV)/.ready
 	@echo "Installing what tests need ..."
 	@$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -r requirements-dev.txt
 	@touch $@

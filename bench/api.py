@@ -63,11 +63,12 @@ def seed(database: Path, collection: int, jobs: int) -> tuple[int, int]:
     for status, share in STATUSES:
         bound += share
         steps.append(f"WHEN n % 100 < {bound} THEN '{status}'")
+    key = f"(n + {collection} * 10000000)"
     row = {
         "collection_id": str(collection),
         "original_filename": "'report-' || n || '.pdf'",
-        "file_path": "printf('ab/%032x/%032x.pdf', n, n)",
-        "storage_key": "printf('%032x', n)",
+        "file_path": f"printf('ab/%032x/%032x.pdf', {key}, {key})",
+        "storage_key": f"printf('%032x', {key})",
         "file_url": "''",
         "file_size": "(n * 7919) % 1000000",
         "content_type": "'application/pdf'",

@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.server import ROOT, Server
+from plugins.parameters import ADDRESS_PARAMETERS
 from tests.plugins import documents
 from tests.support.site import Site, fill_handbook
 from tests.support.youtube import YouTube, demonstration
@@ -130,7 +131,8 @@ def by_command(server: Server, collection: int, source: Source, folder: Path) ->
         named = str(path)
     elif "://" not in named:
         named = source.params["video_url"].split()[0]
-    params = [text for key, value in source.params.items() for text in ("--param", f"{key}={value}")]
+    beside = {key: value for key, value in source.params.items() if key not in ADDRESS_PARAMETERS}
+    params = [text for key, value in beside.items() for text in ("--param", f"{key}={value}")]
     command = [sys.executable, "manage.py", "ingest", named, "--collection", str(collection), "--plugin", source.plugin]
     before = newest(server, collection)
     with subprocess.Popen(

@@ -19,6 +19,7 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
+from collections_app import context
 from collections_app.http_errors import Invalid, LengthRequired, TooLarge, exception_handler
 
 __all__ = [
@@ -75,6 +76,7 @@ class BearerAuthentication(BaseAuthentication):
         holder = holder_of(token)
         if holder is None:
             raise AuthenticationFailed("This token is not valid. Use the one that LAMB_API_KEY holds.")
+        context.note(actor=str(holder))
         return holder, token
 
     def authenticate_header(self, request: Request) -> str:
@@ -93,6 +95,7 @@ class StaffSessionAuthentication(SessionAuthentication):
         if request.method not in SAFE_METHODS and not user.has_perm("ingestion.change_fileregistry"):
             return None  # may look, and change nothing; the admin asks for the same right
         self.enforce_csrf(request)
+        context.note(actor=user.get_username())
         return user, None
 
 
@@ -204,5 +207,5 @@ class CorsMiddleware:
         else:
             response = self.get_response(request)
         response["Access-Control-Allow-Origin"] = "*"
-        response["Access-Control-Expose-Headers"] = "ETag, Idempotent-Replayed, Retry-After"
+        response["Access-Control-Expose-Headers"] = "ETag, Idempotent-Replayed, Retry-After, X-Request-ID"
         return response

@@ -1,8 +1,8 @@
 """What is kept of an error: for people and operators, without secrets and without paths of the server."""
 
 import os
-import re
 import traceback
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -10,14 +10,13 @@ from django.conf import settings
 
 from collections_app import crypto
 from collections_app.errors import SecretUnreadable
+from collections_app.scrub import SHORTEST, passwords_in, scrub
 from ingestion.models import FileRegistry
 from ingestion.wire import is_secret_name
 from plugins.base import PluginError
-from plugins.passwords import without_passwords
 
 TRACEBACK_LENGTH = 2000
 CODE_LENGTH = 50
-SECRET = re.compile(r"(?i)\b(bearer\s+|sk-|api[_-]?key[\"'=:\s]+|password[\"'=:\s]+|token[\"'=:\s]+)[^\s\"',;&]{4,}")
 
 
 class Scrubber:
@@ -28,14 +27,14 @@ class Scrubber:
             str(settings.KB_DATA_DIR): "<data>",
             str(settings.BASE_DIR): "<server>",
             os.environ.get("HOME", ""): "~",
-            **dict.fromkeys(secrets_of(job), "***"),
         }
+        self.secrets = secrets_of(job)
 
     def text(self, text: str) -> str:
         for found, shown in self.replacements.items():
-            if len(found) >= 4:  # shorter ones would tear words apart
+            if len(found) >= SHORTEST:
                 text = text.replace(found, shown)
-        return SECRET.sub(lambda match: f"{match[1]}***", without_passwords(text, "***@"))
+        return scrub(text, self.secrets)
 
     def value(self, value: Any) -> Any:
         """Any JSON value, all the way down."""
@@ -54,12 +53,26 @@ class Scrubber:
 
 
 def secrets_of(job: FileRegistry) -> list[str]:
-    """Secrets that this job's texts could hold."""
-    known = [settings.LAMB_API_KEY, settings.SECRET_KEY, settings.EMBEDDINGS_APIKEY]
-    known += [value for name, value in job.plugin_params.items() if isinstance(value, str) and is_secret_name(name)]
+    """Secrets of this job that its texts could hold; the longest first, since one may be part of another."""
+    known = [*secrets_in(job.plugin_params), *passwords_in(job.collection.embedding_endpoint)]
     with suppress(SecretUnreadable):  # then nobody can have put it into a text either
         known.append(crypto.decrypt(job.collection.embedding_api_key))
-    return known
+    return sorted(filter(None, known), key=len, reverse=True)
+
+
+def secrets_in(value: Any, name: str = "") -> Iterator[str]:
+    """What plugin parameters hold in secret: by their names, and passwords within addresses."""
+    if isinstance(value, str):
+        if is_secret_name(name):
+            yield value
+        if "://" in value:
+            yield from passwords_in(value)
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from secrets_in(inner, name if is_secret_name(name) else str(key))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from secrets_in(inner, name)
 
 
 def details_of(job: FileRegistry, problem: PluginError, error: Exception) -> dict[str, Any]:

@@ -67,6 +67,9 @@ _REMEDIES: Mapping[str, Remedy] = {
                      "video_not_found", "http_status", "host_not_found"), _ADDRESS),
     **dict.fromkeys(("youtube_blocked", "youtube_rate_limited", "youtube_consent", "youtube_token_required"), _BLOCKED),
     **dict.fromkeys(("bad_parameter", "bad_proxy", "proxy_failed", "tls_failed", "too_many_videos"), _PARAMETER),
+    **dict.fromkeys(
+        ("database_busy", "interrupted", "fetch_timeout", "youtube_unreachable", "youtube_changed"), _LATER
+    ),
     "no_text": _SCAN,
     "no_space": _SPACE,
     "out_of_memory": _MEMORY,
@@ -83,6 +86,11 @@ _REMEDIES: Mapping[str, Remedy] = {
 def remedy_for(code: str) -> Remedy:
     """What helps against failures with this code; a retry where nothing better is known."""
     return _REMEDIES.get(code, _LATER)
+
+
+def is_known(code: str) -> bool:
+    """Whether the server or its own plugins give this code. Others come from plugins of third parties."""
+    return code in _REMEDIES
 
 
 # -- Groups -----------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from plugins import process
 from plugins.host_client import HostProcess, HostSettings
 
 logger = logging.getLogger("kb.worker")
+printed = logging.getLogger("kb.plugins")  # what plugins print, with the number of their job
 
 _host: HostProcess | None = None
 _successor: HostProcess | None = None  # warming up, while the host before it still does the work
@@ -42,7 +43,7 @@ def host_settings() -> HostSettings:
         memory_mb=settings.KB_PLUGIN_MEMORY_MB,
         cpu_seconds=settings.KB_PLUGIN_CPU_SECONDS,
         work_dir=scratch(),
-        log_path=Path(settings.KB_RUN_DIR) / "plugins.log",
+        on_line=printed.info,
         max_runs=random.randint(150, 250),  # noqa: S311  (so that the hosts of all workers do not age at once)
         env={"KB_FETCH_ALLOW_PRIVATE": ",".join(settings.KB_FETCH_ALLOW_PRIVATE)},
     )

@@ -209,6 +209,8 @@ class FileRegistry(models.Model):
                 condition=Q(status=FileStatus.FAILED),
                 name="job_failure_groups",
             ),
+            # /metrics counts jobs from this index alone. It begins with what no other query asks for: none takes it.
+            models.Index(fields=["kind", "plugin_name", "status", "error_code"], name="job_numbers"),
             # What is there already of the same source. No condition: SQLite would not see that a query meets it.
             models.Index(fields=["collection", "source_hash", "id"], name="job_by_source"),
             # The queue: what to claim next. Small, since few jobs are pending.
@@ -250,7 +252,10 @@ class FileRegistry(models.Model):
         data: Mapping[str, Any] | None = None,
         **changes: Any,
     ) -> bool:
-        """Move this row to *to* if it still matches *allowed*, and write it in the diary. The only place that does."""
+        """Move this row to *to* if it still matches *allowed*, and write it in the diary. The only place that does.
+
+        :meth:`retire` moves many at once; :meth:`imported` begins rows whose job ended on another server.
+        """
         if to != FileStatus.PROCESSING:
             changes |= {"lease_until": None, "worker": None}
         if "error_message" in changes:
@@ -484,6 +489,25 @@ class FileRegistry(models.Model):
             JobEvent.write(successor, EventKind.STAGE, f"Took the place of {place}", {"replaced": numbers[:100]})
         return retired
 
+    @classmethod
+    def imported(cls, status: FileStatus, message: str, data: Mapping[str, Any], **fields: Any) -> Self:
+        """A job that ended on another server, with its diary entry; in the caller's transaction.
+
+        :param status: one that a job rests in
+        :param fields: as the row has them, ``id`` included; what the constraints need is filled in
+        """
+        if status in LIVE:
+            raise ValueError(f"a job cannot be imported as {status}: nobody would know its source is complete")
+        job = cls(status=status, **fields)
+        if job.processing_completed_at is None and status in ENDED:
+            job.processing_completed_at = job.updated_at
+        job.progress_total = max(0, job.progress_total)
+        job.progress_current = max(0, min(job.progress_current, job.progress_total or job.progress_current))
+        job.error_fingerprint = fingerprint(job.error_message or "")
+        job.save(force_insert=True)
+        JobEvent.write(job, EventKind.SUBMITTED, message, data)
+        return job
+
     def retry(
         self, plugin_params: Mapping[str, Any] | None = None, by: str = "", source: Mapping[str, Any] | None = None
     ) -> bool:
@@ -610,3 +634,21 @@ class IdempotencyKey(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class Tally(models.Model):
+    """What workers have counted over time: one row a counter, or a bucket of a histogram. See ``ingestion.tally``."""
+
+    metric = models.CharField(max_length=40)
+    labels = models.CharField(max_length=200, blank=True)  # values, joined by "|"
+    part = models.CharField(max_length=10, blank=True)  # see collections_app.counts.Series
+    value = models.FloatField()
+
+    class Meta:
+        verbose_name_plural = "tallies"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["metric", "labels", "part"], name="tally_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.metric} {self.labels} {self.part}: {self.value:g}"

@@ -17,7 +17,7 @@ import numpy as np
 from django.conf import settings
 from django.db import DatabaseError, OperationalError, transaction
 
-from collections_app import catalogue, links
+from collections_app import catalogue, context, links
 from collections_app import services as collections
 from collections_app.crypto import decrypt
 from collections_app.embeddings import breaker, endpoints
@@ -27,6 +27,7 @@ from ingestion import duplicates, hosts, queue, storage
 from ingestion.errors import Scrubber
 from ingestion.models import EventKind, FileRegistry, JobEvent, ProgressUnit, changed
 from ingestion.services import source_key
+from ingestion.tally import COMPLETED, RunCounts
 from ingestion.watch import TAKEN_AWAY, Stopped, Watch
 from plugins.base import Chunk, PluginError
 from plugins.catalogue import PluginInfo
@@ -49,6 +50,7 @@ class Run:
     collection: Collection
     watch: Watch
     scrubber: Scrubber
+    counts: RunCounts
     stats: dict[str, Any] = field(default_factory=dict)
     timings: list[dict[str, Any]] = field(default_factory=list)
 
@@ -69,23 +71,26 @@ class Run:
 
     def timed(self, stage: str, began: float, message: str) -> None:
         """Record a stage of ``processing_stats.stage_timings``; *began* is ``time.monotonic()``."""
+        seconds = time.monotonic() - began
+        self.counts.stage(stage, seconds)
         self.timings.append(
             {
                 "stage": stage,
-                "duration_ms": round((time.monotonic() - began) * 1000),
+                "duration_ms": round(seconds * 1000),
                 "message": message,
                 "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
             }
         )
 
 
-def run(job: FileRegistry, watch: Watch) -> None:
+def run(job: FileRegistry, watch: Watch, counts: RunCounts) -> None:
     """Ingest *job*, which this process has claimed, to its completion.
 
+    :param counts: kept with the completion; at any other end by the caller
     :raises Stopped: when the run must end without another word
     :raises PluginError: what went wrong, in words for the person who uploaded
     """
-    this = Run(job, job.collection, watch, Scrubber(job))
+    this = Run(job, job.collection, watch, Scrubber(job), counts)
     key = source_key(job)
     summary = spool_summary(this.spool_path, key) or convert(this, key)
     this.stats = {**summary.stats, **this.stats}
@@ -276,9 +281,11 @@ def store(this: Run, key: str, summary: Summary) -> None:
                     document = collections.begin_document(this.collection, this.job.pk, this.watch.run_id, cut)
                 if vectors is not None:
                     collections.store_batch(document, done, batch, vectors)
+                    this.counts.stored(len(batch))
                 if last:
                     collections.publish(document)
                     retired = duplicates.retire(this.job)
+                    this.counts.keep(COMPLETED)  # last: others wait for these rows until the commit
             done += len(batch)
             this.watch.progressed()
             if not last:
@@ -298,7 +305,7 @@ def embedded(
                 if ahead is None:  # while a request is in flight, its own answer tells
                     breaker.check(this.collection)
                 texts = [chunk["text"] for chunk in batch]
-                begun = batch, thread.submit(embedder.embed, texts, cancel=this.watch.stopped)
+                begun = batch, thread.submit(context.carried(embedder.embed), texts, cancel=this.watch.stopped)
                 if ahead:
                     yield ahead[0], vectors_of(this, ahead[1])
                 ahead = begun

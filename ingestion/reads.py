@@ -182,10 +182,14 @@ def jobs_after(jobs: JobQuerySet, order: Order, cursor: str, limit: int) -> Page
 
     :raises InvalidCursor:
     """
-    found = list(order.page(jobs, cursor).values_list("sort_key", *JobRow._fields)[: limit + 1])
-    page = [JobRow._make(row) for _, *row in found[:limit]]
-    more = len(found) > limit
-    return Page(job_objects(page), order.cursor(found[limit - 1][0], page[-1].id) if more else None)
+    # Numbers first: sorting whole rows, statistics and all, takes ten times longer.
+    sorted_jobs: Any = order.page(jobs, cursor)
+    keys: dict[int, str | int] = dict(sorted_jobs.values_list("pk", "sort_key")[: limit + 1])
+    numbers = list(keys)[:limit]
+    rows = {row[0]: JobRow._make(row) for row in _columns(FileRegistry.objects.filter(pk__in=numbers))}
+    page = [rows[number] for number in numbers if number in rows]  # the others were deleted meanwhile
+    more = len(keys) > limit
+    return Page(job_objects(page), order.cursor(keys[numbers[-1]], numbers[-1]) if more else None)
 
 
 def job_objects(page: list[JobRow]) -> list[dict[str, Any]]:

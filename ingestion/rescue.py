@@ -11,10 +11,11 @@ import uuid
 from datetime import timedelta
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from ingestion import queue
+from ingestion import queue, tally
 from ingestion.models import FileRegistry, Worker
 from ingestion.presence import is_dead
 
@@ -63,9 +64,11 @@ def rescue_dead() -> int:
 
 
 def take_back(job: FileRegistry, reason: str, *, process_is_dead: bool = False) -> bool:
-    if not job.lose_lease(reason, process_is_dead=process_is_dead):
-        return False  # it ended, or its worker came back, or another machine's rescue was first
-    logger.warning("Job %s taken back from worker %s: %s", job.pk, job.worker_id, reason)
+    with transaction.atomic():
+        if not job.lose_lease(reason, process_is_dead=process_is_dead):
+            return False  # it ended, or its worker came back, or another machine's rescue was first
+        tally.rescued()
+    logger.warning("Job %s taken back from worker %s: %s", job.pk, job.worker_id, reason, extra={"job_id": job.pk})
     return True
 
 

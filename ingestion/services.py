@@ -156,6 +156,7 @@ def submit(
         if isinstance(error, IntegrityError):
             collections.require_live(collection)
         raise
+    logger.info("Job %s submitted for %s", job.pk, plugin_name, extra={"job_id": job.pk})
     return job
 
 
@@ -171,6 +172,7 @@ def retry(job: FileRegistry, overrides: Mapping[str, Any] | None = None, by: str
             raise WrongState(f"Only failed jobs can be retried; this one is {status_now(job)}.")
         queue.ring_on_commit()
         job.refresh_from_db()
+    logger.info("Job %s queued again", job.pk, extra={"job_id": job.pk})
     return job
 
 
@@ -218,6 +220,7 @@ def cancel(job: FileRegistry, by: str = "") -> FileRegistry:
         if key := job.storage_key:
             transaction.on_commit(partial(storage.clear_work, key), robust=True)
             transaction.on_commit(partial(storage.clear_kept, key), robust=True)
+    logger.info("Job %s cancelled", job.pk, extra={"job_id": job.pk})
     return job
 
 
@@ -241,6 +244,7 @@ def delete(job: FileRegistry, *, hard: bool = True, by: str = "") -> Deletion:
         files = storage.visible(job.storage_key) if job.storage_key else []
         if job.storage_key:
             transaction.on_commit(partial(storage.remove, job.storage_key), robust=True)
+    logger.info("Job %s deleted with %d chunks", job.pk, chunks, extra={"job_id": job.pk})
     return Deletion(chunks, files)
 
 

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import psutil
 from django.conf import settings
@@ -362,8 +363,8 @@ def orphaned(candidate: psutil.Process) -> bool:
     return candidate.ppid() == 1 or process.started_at(leader) is None
 
 
-def alone_on_data_directory() -> "object":
-    """Hold the data directory until the process ends.
+def alone_on_data_directory() -> IO[str]:
+    """Hold the data directory until the returned file is closed, or the process ends.
 
     :raises AlreadyRunning: when another server does
     """

@@ -13,6 +13,7 @@ import time
 from django.conf import settings
 from django.db import Error, connection
 
+from collections_app import context
 from ingestion.models import FileRegistry, FileStatus
 
 logger = logging.getLogger("kb.worker")
@@ -48,7 +49,7 @@ class Watch:
         self._why: Stopped | None = None
         self._done = threading.Event()
         self._began = self._beaten = self._progressed = time.monotonic()
-        self._thread = threading.Thread(target=self._watch, name=f"watch-job-{job.pk}", daemon=True)
+        self._thread = threading.Thread(target=context.carried(self._watch), name=f"watch-job-{job.pk}", daemon=True)
 
     def __enter__(self) -> "Watch":
         self._thread.start()
@@ -68,6 +69,7 @@ class Watch:
             raise self._why
 
     def stop(self, reason: str, message: str = "") -> None:
+        logger.debug("Job %s is told to stop (%s)", self.job.pk, reason)
         self._why = Stopped(reason, message)
         self.stopped.set()
 

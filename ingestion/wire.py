@@ -13,7 +13,7 @@ from collections_app import links
 from collections_app.serializers import moment
 from ingestion.models import FileStatus
 from ingestion.outlook import NOTHING, Outlook, Waiting
-from plugins.passwords import without_passwords
+from plugins.passwords import address_without_password, without_passwords
 
 MASK = "********"
 ERROR_LENGTH = 500
@@ -156,7 +156,7 @@ def percentage(row: JobRow) -> float:
 def file_link(owner: str, collection_name: str, file_path: str, file_url: str) -> str:
     """Where the source is: the signed link to the upload, or the web address it came from."""
     if not file_path:
-        return without_passwords(file_url, f"{MASK}@")
+        return address_without_password(file_url, f"{MASK}@")
     path = links.static_path(owner, collection_name, file_path.rpartition("/")[2])
     return links.absolute(links.signed(path))
 

@@ -14,15 +14,18 @@ from collections import Counter
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from django.conf import settings
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import DatabaseError, OperationalError, connection
 from django.utils import timezone
 
+from collections_app import context
 from collections_app.embeddings.base import VendorError
 from collections_app.embeddings.breaker import VendorOpen
-from ingestion import hosts, pipeline, queue, storage
-from ingestion.errors import Scrubber, details_of
+from ingestion import hosts, pipeline, queue, storage, tally
+from ingestion.errors import Scrubber, details_of, secrets_of
 from ingestion.models import FileRegistry, Worker
 from ingestion.presence import beat, this_worker
 from ingestion.watch import TIMED_OUT, TIMED_OUT_HINT, Stopped, Watch
@@ -108,39 +111,63 @@ def next_due() -> FileRegistry | None:
 
 def run_job(job: FileRegistry) -> None:
     """Run a claimed job and settle how it ended. Never raises for what a job may do wrong."""
+    facts = {"job_id": job.pk, "run_id": str(job.run_id), "attempt": job.attempt, "worker": job.worker_id}
+    with context.about(secrets=secrets_to_hide(job), **facts):
+        run_and_settle(job)
+
+
+def secrets_to_hide(job: FileRegistry) -> list[str]:
+    with suppress(DatabaseError, ObjectDoesNotExist):  # the run will meet that, too
+        return secrets_of(job)
+    return []
+
+
+def run_and_settle(job: FileRegistry) -> None:
     assert job.run_id is not None  # noqa: S101  (claimed)
     run_id = job.run_id  # the fence of all that follows; the row may name another run by the time this one ends
+    counts = tally.RunCounts(job)
     try:
         with Watch(job) as watch:
-            pipeline.run(job, watch)
+            pipeline.run(job, watch, counts)
         logger.info("Job %s completed", job.pk)
         return
     except Stopped as stop:
         if stop.reason == TIMED_OUT:
-            settle(job, run_id, PluginError(TIMED_OUT, stop.message, hint=TIMED_OUT_HINT))
+            end = settle(job, run_id, PluginError(TIMED_OUT, stop.message, hint=TIMED_OUT_HINT))
         else:
             logger.info("Job %s was taken away from this run", job.pk)
+            end = Ending(tally.TAKEN_AWAY)
     except Exception as error:
-        settle(job, run_id, error)
+        end = settle(job, run_id, error)
+    counts.keep_beside(end.outcome, end.code)
     with suppress(Exception):
         hosts.current()  # a host that was killed is warm again before the next job needs it
 
 
-def settle(job: FileRegistry, run_id: uuid.UUID, error: Exception) -> None:
+class Ending(NamedTuple):
+    """How a run ended that did not complete its job, as ``/metrics`` counts it."""
+
+    outcome: str
+    code: str = ""
+
+
+def settle(job: FileRegistry, run_id: uuid.UUID, error: Exception) -> Ending:
     """Fail the job or postpone its next try. Where not even that can be written, the lease runs out instead."""
     problem = Scrubber(job).problem(explain(error))
     for delay in (0.1, 0.5, 2.0):
         try:
-            if not (problem.transient and postpone(job, run_id, problem)):
-                fail(job, run_id, problem, error)
-            return
+            if problem.transient and postpone(job, run_id, problem):
+                return Ending(tally.POSTPONED, problem.code)
+            fail(job, run_id, problem, error)
+            return Ending(tally.FAILED, problem.code)
         except FileRegistry.DoesNotExist:
             logger.info("Job %s was deleted", job.pk)
-            return
+            break
         except DatabaseError as trouble:
             logger.warning("Job %s: cannot write how it ended yet (%s)", job.pk, trouble)
             connection.close()
             time.sleep(delay)
+    return Ending(tally.TAKEN_AWAY)
 
 
 def explain(error: Exception) -> PluginError:

@@ -22,6 +22,8 @@ KB_RUN_DIR = KB_DATA_DIR / "run"
 
 SECRET_KEY = env.text("KB_SECRET_KEY") or env.kept_secret(KB_DATA_DIR / "secret.key", 48)
 LAMB_API_KEY = env.text("LAMB_API_KEY") or env.kept_secret(KB_DATA_DIR / "api.token")
+KB_METRICS_PUBLIC = env.flag("KB_METRICS_PUBLIC")
+KB_METRICS_TOKEN = env.text("KB_METRICS_TOKEN")  # opens /metrics and nothing else
 DEBUG = env.flag("KB_DEBUG")
 HOST = env.text("HOST", "127.0.0.1")
 PORT = env.integer("PORT", 9090, low=1, high=65535)
@@ -66,6 +68,7 @@ INSTALLED_APPS = [
     "ingestion",
 ]
 MIDDLEWARE = [
+    "collections_app.requests.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "collections_app.http.CorsMiddleware",
@@ -181,7 +184,12 @@ SPECTACULAR_SETTINGS = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "kbproject.openapi.inspector.with_stored_files",
     ],
-    "ENUM_NAME_OVERRIDES": {"JobStatus": "ingestion.models.FileStatus", "Deleted": ["deleted"], "Alive": ["ok"]},
+    "ENUM_NAME_OVERRIDES": {
+        "JobStatus": "ingestion.models.FileStatus",
+        "Deleted": ["deleted"],
+        "Alive": ["ok"],
+        "ReadinessStatus": ["ready", "degraded", "not_ready"],
+    },
     "ENUM_SUFFIX": "",
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "COMPONENT_SPLIT_PATCH": False,
@@ -246,15 +254,25 @@ Q_CLUSTER = {
 # -- Logs -----------------------------------------------------------------------------------------
 
 KB_LOG_LEVEL = env.choice("KB_LOG_LEVEL", "INFO", {"DEBUG", "INFO", "WARNING", "ERROR"})
+KB_LOG_FORMAT = env.choice("KB_LOG_FORMAT", "line", {"line", "json"})
+KB_ACCESS_LOG = env.choice("KB_ACCESS_LOG", "changes", {"all", "changes", "none"})
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname:<7} {name} · {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "line": {"()": "kbproject.logs.LineFormatter"},
+        "json": {"()": "kbproject.logs.JsonFormatter"},
+    },
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": KB_LOG_FORMAT},
+        "plugins": {"()": "kbproject.logs.PluginLog", "formatter": KB_LOG_FORMAT},
+    },
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {
         "kb": {"level": KB_LOG_LEVEL},
+        "kb.plugins": {"handlers": ["plugins"], "level": "INFO", "propagate": False},
         "django.request": {"level": "ERROR"},
         "django-q": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
+        "_granian": {"handlers": ["stderr"], "level": "ERROR", "propagate": False},
     },
 }

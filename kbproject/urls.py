@@ -13,7 +13,7 @@ from ingestion.api.files import FileViewSet, stored_file
 from ingestion.api.intake import SourceViewSet, UploadViewSet
 from ingestion.api.jobs import JobViewSet
 from ingestion.api.many import AllJobsViewSet
-from ingestion.api.system import PublicView, StartView, SystemView
+from ingestion.api.system import MetricsView, PublicView, StartView, SystemView
 from kbproject.openapi.pages import ReDoc, Swagger, kept_schema
 
 handler400 = bad_request
@@ -81,6 +81,8 @@ collection_addresses = [
 
 urlpatterns = [
     path("health", PublicView.as_view({"get": "health"}, name="Health")),
+    path("health/ready", PublicView.as_view({"get": "ready"}, name="Readiness"), name="ready"),
+    path("metrics", MetricsView.as_view({"get": "read"}, name="Metrics"), name="metrics"),
     path("collections/", include(collection_addresses)),
     path("collections", collections, name="collections"),
     path("ingestion-jobs", AllJobsViewSet.as_view({"get": "list"}, name="All jobs"), name="all-jobs"),

@@ -7,19 +7,22 @@ before ..." somebody who met one. Rules, on text without markup:
 
 1. More than ``LONGEST_WALL`` characters are no wall.
 2. A title that only walls have is enough.
-3. What is quoted, in quotation marks or as code, does not count; and a text *about* walls is none: one that explains,
-   that tells how to set something up, or that speaks of users, of researchers or of what happened to "me".
-4. A sentence that only walls say is enough.
-5. A title that walls share with stories, or an order to prove that one is human within the first ``OPENING``
-   characters, is enough when the whole text has at most ``BRIEF``. Such a title counts as a hint, too.
-6. Otherwise two different hints, in a text of at most ``LONGEST_HINTED`` characters. The subject alone, the word
-   captcha or the names of vendors, is one hint, however many of them there are.
+3. What is quoted, in quotation marks or as code, does not count. What only the maker of a wall signs with is enough.
+4. Otherwise a text *about* walls is none: one that explains, that tells how to set something up, or that speaks of
+   users, of researchers or of what happened to "me".
+5. A sentence that only walls say is enough.
+6. A title that walls share with stories and a word about checks, or an order to prove that one is human within the
+   first ``OPENING`` characters, are enough when the whole text has at most ``BRIEF``.
+7. So is a sentence that denies access, with the number of the case or the name of who keeps robots out, in a text of at
+   most ``LONGEST_DENIAL``. The name of a vendor, a captcha, or a number alone says nothing.
+
+Where in doubt it is a page: one that is lost is worse than a wall that is kept.
 """
 
 import re
 
 LONGEST_WALL = 2500
-LONGEST_HINTED = 900
+LONGEST_DENIAL = 900
 BRIEF = 120
 OPENING = 80
 
@@ -28,7 +31,8 @@ _TITLES = re.compile(
       (?:just\ a\ moment | (?:un|einen|nur\ einen|um)\ momento?(?:\ bitte)? | un\ instant | un\ attimo)\ ?(?:\.\.|…)
     | attention\ required!?(?:\ \|\ cloudflare)? | ddos-guard | pardon\ our\ interruption
     | (?:vercel\ )?security\ checkpoint | making\ sure\ you(?:'re|\ are)\ not\ a\ bot | client\ challenge
-    | radware\ (?:bot\ manager\ )?captcha | (?:one\ more\ step|please\ wait)\ ?(?:\.\.\.)?\ \|\ cloudflare
+    | shieldsquare\ captcha | radware\ (?:bot\ manager\ )?captcha
+    | (?:one\ more\ step|please\ wait)\ ?(?:\.\.\.)?\ \|\ cloudflare
     )[.…!?\ ]*$"""
 )
 _SHARED_TITLES = re.compile(
@@ -39,6 +43,7 @@ _SHARED_TITLES = re.compile(
     )[.…!?\ ]*$"""
 )
 
+_OF_CHECKS = re.compile(r"captcha|\brobot|\ba bot\b|browser|java ?script|cookies|security|characters you see")
 _HUMAN = r"you(?:'re|\ are)\ (?:actually\ |really\ )?(?:a\ )?(?:human|real\ person|not\ a\ (?:ro)?bot)"
 _BEGIN = r"""(?:^ | \n | [.!?…:;|\#*>•–—-]\s* | \.[a-z]{2,10}\s)  # the last is the name of the site
     (?:(?:sorry,?|please|kindly|let's|first,?|(?:in\ order\ )?to\ continue,?
@@ -50,51 +55,45 @@ def _said(phrases: str) -> re.Pattern[str]:
     return re.compile(rf"(?x) {_BEGIN} (?:{phrases})")
 
 
+_OWN_SENTENCES = _said(
+    r"""
+      generated\ by\ wordfence\ at\b
+    | your\ access\ to\ this\ service\ has\ been\ limited\.\ \(http\ response\ code\ 503\)
+    | (?:request\ unsuccessful\.\ )?incapsula\ incident\ id:\ \d
+    | you(?:'ve|\ have)\ been\ blocked\ by\ network\ security\.\s+to\ continue,\ log\ in
+    """
+)
 _SENTENCES = _said(
     r"""
       checking\ (?:if\ the\ site\ connection\ is\ secure | your\ browser\ before\ (?:you\ )?access)
     | performing\ security\ verification | verifying\ (?:that\ )?you\ are\ (?:a\ )?human
     | enable\ javascript\ and\ cookies\ to\ continue | enable\ cookies\ and\ reload\ the\ page
-    | (?:our\ systems\ have\ detected\ )?unusual\ traffic\ from\ your\ (?:computer\ )?network
+    | (?:(?:our\ systems|we)\ have\ detected\ )?(?:unusual|suspicious)\ (?:traffic|activity)
+      \ from\ your\ (?:computer\ )?network
     | complete\ the\ (?:security\ check|captcha|challenge)\ (?:below\ )?to\ (?:access|continue|proceed)
+    | complete\ the\ security\ check\ before\ continuing | additional\ security\ check\ is\ required
+    | solve\ this\ puzzle\ so\ we\ know\ you\ are\ a\ real\ person | unfortunately,\ bots\ use\ duckduckgo\ too
     | (?:press|activate)\ (?:&|and)\ hold\ (?:the\ button\ )?to\ confirm | making\ sure\ you(?:'re|\ are)\ not\ a\ bot
     | (?:as\ you\ were\ browsing,?\ )?something\ about\ your\ browser\ made\ us\ think\ you
-    | incapsula\ incident\ id | to\ discuss\ automated\ access\ to\ amazon\ data
+    | to\ discuss\ automated\ access\ to\ amazon\ data
     | your\ access\ to\ this\ site\ has\ been\ limited\ by\ the\ site\ owner
     | [a-z0-9.-]{4,80}\ needs\ to\ review\ the\ security\ of\ your\ connection
+    | enable\ js\ and\ disable\ any\ ad\ blocker | verify\ that\ you're\ not\ a\ robot\.\ this\ requires\ javascript
     | enter\ the\ characters\ you\ see\ below (?s:.{0,80}) not\ a\ robot
     """
 )
 _ORDERS = _said(rf"(?:verify|confirm|prove|make\ sure|check|verifying)\ (?:that\ )?{_HUMAN}")
-_HINTS = (
-    re.compile(r"captcha|cloudflare|akamai|imperva|incapsula|perimeterx|datadome|ddos protection|sucuri|kasada"),
-    re.compile(rf"(?x) {_HUMAN} | are\ you\ (?:a\ )?(?:human|robot) | \byou\b.{{0,30}}\ automat(?:ed|ion)"),
-    _said(
-        r"""(?:enable|activate|turn\ on)\ (?:java\ ?script|js\b|cookies) | (?:this|it)\ .{0,20}requires\ java\ ?script
-        | (?:java\ ?script|cookies)\ (?:is|are)\ disabled
-        | .{0,40}make\ sure\ (?:that\ )?(?:cookies|java\ ?script)\ and\ (?:cookies|java\ ?script)\ are\ enabled"""
-    ),
-    _said(
-        r"""access\ (?:to\ this\ (?:page|site|resource)\ )?(?:(?:has\ been\ |is\ )?(?:denied|blocked))(?:\s*[.!\n-]|$)
-        | access\ to\ this\ (?:page|site|resource)\ has\ been\ denied | you\ have\ been\ blocked | request\ blocked
-        | you\ don't\ have\ permission\ to\ access"""
-    ),
-    re.compile(
-        r"""(?x) \b(?:ray|incident|support|request|reference|block|server)\ (?:id|no\.?)?\W{0,3}
-        (?=[a-f-]{0,8}\d)[\da-z.-]{2,}"""
-    ),
-    _said(
-        r"""(?:we(?:'ve|\ have)\ detected\ |.{0,40}\bdetected\ )?(?:unusual|suspicious)\ (?:activity|traffic)
-        | (?:additional\ )?security\ check(?:\s*[.!\n]|$|\ is\ required)
-        | (?:press|activate)\ (?:&|and)\ hold | this\ website\ is\ using\ a\ security\ service\ to\ protect"""
-    ),
-    _said(
-        r"""(?:complete|solve|pass|enter|fill\ in|proceed\ with)\ (?:the\ |this\ |a\ )?(?:\w+\ )?
-        (?:captcha|challenge|security\ check)"""
-    ),
-    _said(
-        r"your\ ip\ (?:address\ )?(?:has\ been|is|was)\ (?:\w+\ )?(?:blocked|banned|denied|flagged|limited|restricted)"
-    ),
+_DENIED = _said(
+    r"""access\ (?:to\ this\ (?:page|site|resource)\ )?(?:has\ been\ |is\ )?(?:denied|blocked)(?:\s*[.!\n-]|$)
+    | access\ to\ this\ (?:page|site|resource)\ has\ been\ denied | you(?:'ve|\ have)\ been\ blocked | request\ blocked
+    | you\ don't\ have\ permission\ to\ access"""
+)
+_SIGNED = re.compile(
+    r"""(?x)
+      \b(?:ray|incident|support|request|reference|block|server)\ (?:(?:id|no\.?)\s?[:\#]\s?\#? | \#)\w
+    | \b(?:security|protection|powered|protected|accelerated)\ by
+      \ (?:cloudflare|akamai|imperva|incapsula|perimeterx|datadome|sucuri|kasada)
+    | sucuri\ website\ firewall"""
 )
 _ABOUT = re.compile(
     r"""(?x)
@@ -126,16 +125,20 @@ def bot_wall(title: str, text: str) -> bool:
     if _TITLES.search(title):
         return True
     lines = _QUOTED.sub("", lines)
-    if _ABOUT_TITLES.search(title) or _ABOUT.search(lines):
+    if _ABOUT_TITLES.search(title):
         return False
-    return bool(_SENTENCES.search(lines)) or _hinted(title, lines)
-
-
-def _hinted(title: str, lines: str) -> bool:
-    titled = bool(_SHARED_TITLES.search(title))
-    if len(lines) <= BRIEF and (titled or _ORDERS.search(lines[:OPENING])):
+    if _OWN_SENTENCES.search(lines):
         return True
-    return len(lines) <= LONGEST_HINTED and titled + sum(bool(hint.search(lines)) for hint in _HINTS) >= 2
+    return not _ABOUT.search(lines) and (bool(_SENTENCES.search(lines)) or _is_brief(title, lines) or _denies(lines))
+
+
+def _is_brief(title: str, lines: str) -> bool:
+    titled = _SHARED_TITLES.search(title) and _OF_CHECKS.search(lines)
+    return len(lines) <= BRIEF and bool(titled or _ORDERS.search(lines[:OPENING]))
+
+
+def _denies(lines: str) -> bool:
+    return len(lines) <= LONGEST_DENIAL and bool(_DENIED.search(lines) and _SIGNED.search(lines))
 
 
 def _plain(text: str) -> str:

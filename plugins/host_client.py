@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from plugins.base import PluginError
 
 LINE_BYTES = 2 * 1024 * 1024  # longest report; the host keeps its own below a quarter of it
 OUTPUT_BYTES = 64 * 1024  # what is kept of what plugins print
-LOG_BYTES = 1024 * 1024
+PRINTED_BYTES = 8 * 1024  # of one line
+LINES_AT_ONCE = 200  # of those that came together: a plugin that prints without end keeps nobody busy
 _ROOT = Path(__file__).resolve().parent.parent
 
 # What plugins have no business with. Everything else is inherited, since third-party plugins may need it.
@@ -83,7 +84,7 @@ class HostSettings:
     :param cpu_seconds: CPU time of one run, unless its limits say otherwise
     :param env: variables on top of the scrubbed environment
     :param work_dir: folder for temporary files; each host gets one of its own in it, removed when it ends
-    :param log_path: file that also receives what plugins print, at most 1 MB of it
+    :param on_line: called with each line that plugins print
     :param max_runs: a host that did this many runs is ``aged``
     :param max_rss_mb: one that holds more memory than this while idle needs replacement
     :param warm_up: load the modules and their slow imports at start
@@ -95,7 +96,7 @@ class HostSettings:
     env: Mapping[str, str] = field(default_factory=dict)
     python: str = sys.executable
     work_dir: Path | None = None
-    log_path: Path | None = None
+    on_line: Callable[[str], None] | None = None
     max_runs: int = 200
     max_rss_mb: int = 768
     warm_up: bool = True
@@ -135,6 +136,7 @@ class HostProcess:
         self._scratch = scratch
         self._buffer = bytearray()
         self._output = bytearray()
+        self._line = b""  # printed, and not ended yet
         self._worn = False
         self._warm = False
         self._closed = False
@@ -289,11 +291,18 @@ class HostProcess:
     def _keep_output(self, data: bytes) -> None:
         self._output += data
         del self._output[:-OUTPUT_BYTES]
-        if self.settings.log_path:
-            with contextlib.suppress(OSError), self.settings.log_path.open("ab") as log:
-                if log.tell() > LOG_BYTES:
-                    log.truncate(0)
-                log.write(data)
+        if self.settings.on_line:
+            *lines, self._line = (self._line + data).split(b"\n")
+            if len(self._line) > PRINTED_BYTES:
+                lines, self._line = [*lines, self._line], b""
+            if left_out := max(0, len(lines) - LINES_AT_ONCE):
+                self._tell(b"... %d lines left out" % left_out)
+            for line in lines[left_out:]:
+                self._tell(line)
+
+    def _tell(self, line: bytes) -> None:
+        if self.settings.on_line and line.strip():
+            self.settings.on_line(line[:PRINTED_BYTES].decode(errors="replace").rstrip())
 
     @property
     def output(self) -> str:
@@ -342,6 +351,7 @@ class HostProcess:
             return
         self._closed = True
         _kill_session(self.pid)
+        self._tell(self._line)
         self._process.wait()
         self._selector.close()
         for stream in (self._process.stdin, self._process.stdout):

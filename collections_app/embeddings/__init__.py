@@ -4,11 +4,16 @@ from functools import lru_cache
 
 from collections_app import crypto
 from collections_app.embeddings.base import Abandoned, Embedder, VendorError
-from collections_app.embeddings.choice import EmbeddingChoice, embeddings_config, resolve_embeddings
+from collections_app.embeddings.choice import (
+    EmbeddingChoice,
+    configured_embeddings,
+    embeddings_config,
+    resolve_embeddings,
+)
 from collections_app.embeddings.local import MODEL as LOCAL_MODEL
-from collections_app.embeddings.local import LocalEmbedder
+from collections_app.embeddings.local import LocalEmbedder, has_files
 from collections_app.embeddings.ollama import OllamaEmbedder
-from collections_app.embeddings.onnx import OnnxEmbedder
+from collections_app.embeddings.onnx import OnnxEmbedder, is_model_folder
 from collections_app.embeddings.openai import OpenAIEmbedder
 from collections_app.errors import InvalidEmbeddings
 from collections_app.models import Collection
@@ -18,8 +23,10 @@ __all__ = [
     "Embedder",
     "EmbeddingChoice",
     "VendorError",
+    "configured_embeddings",
     "embedder_for",
     "embeddings_config",
+    "is_installed",
     "resolve_embeddings",
 ]
 
@@ -37,6 +44,11 @@ def embedder_for(collection: Collection) -> Embedder:
         collection.embedding_endpoint,
         crypto.decrypt(collection.embedding_api_key),
     )
+
+
+def is_installed(choice: EmbeddingChoice) -> bool:
+    """Whether the files of a ``local`` choice are there; what they hold is checked when they are loaded."""
+    return has_files() if choice.model == LOCAL_MODEL else is_model_folder(choice.model)
 
 
 @lru_cache(maxsize=256)

@@ -17,6 +17,7 @@ import httpx
 import numpy as np
 import orjson
 
+from collections_app.embeddings import meter
 from collections_app.embeddings.base import Embedder, Vector, Vectors, VendorError, normalised
 from collections_app.embeddings.endpoints import request_url, shown
 from collections_app.embeddings.network import network
@@ -180,7 +181,8 @@ class HttpEmbedder(Embedder, abc.ABC):
         failed_tries = 0
         while True:
             try:
-                return await self._try(client, texts, patience)
+                with meter.request(self.vendor):
+                    return await self._try(client, texts, patience)
             except VendorError as error:
                 failed_tries += 1
                 wait = patience.wait(failed_tries, error)
@@ -270,8 +272,9 @@ class HttpEmbedder(Embedder, abc.ABC):
     def _refusal(self, response: httpx.Response) -> VendorError:
         """The error for an answer whose status is not 2xx."""
         status = response.status_code
-        said, slug = _complaint(response)
-        known: dict[str, Any] = {"context": {"status": status, "said": self._safe(said)}}
+        complaint, slug = _complaint(response)
+        said = self._safe(complaint)[:EXCERPT]  # in this order: half a key is no longer recognised
+        known: dict[str, Any] = {"context": {"status": status, "said": said}}
         answered = f"answered {status} {_phrase(status)}".rstrip() + (f" ({said})" if said else "")
         if status == HTTPStatus.TOO_MANY_REQUESTS and slug == "insufficient_quota":
             # Not a matter of waiting, and other keys at the same address still work.
@@ -331,11 +334,11 @@ def _complaint(response: httpx.Response) -> tuple[str, str]:
         return "", ""
     error = body.get("error", body) if isinstance(body, dict) else body
     if isinstance(error, str):
-        return " ".join(error.split())[:EXCERPT], ""
+        return " ".join(error.split()), ""
     if not isinstance(error, dict):
         return "", ""
     said = error.get("message") or error.get("detail") or ""
-    return " ".join(str(said).split())[:EXCERPT], str(error.get("code") or error.get("type") or "")
+    return " ".join(str(said).split()), str(error.get("code") or error.get("type") or "")
 
 
 def _retry_after(response: httpx.Response) -> float | None:

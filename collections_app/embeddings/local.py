@@ -85,6 +85,14 @@ def _model() -> tuple[Tokenizer, Vectors]:
     return tokenizer, np.ascontiguousarray(weights, dtype=np.float32)
 
 
+def has_files() -> bool:
+    try:
+        folder = _folder()
+    except VendorError:
+        return False
+    return all((folder / name).is_file() for name in SHA256)
+
+
 def _folder() -> Path:
     spec = find_spec("wordllama")  # finds the folder without running its code
     if spec is None or not spec.submodule_search_locations:

@@ -11,6 +11,7 @@ from rest_framework import serializers
 
 from collections_app.schemas import AnyField, free_object
 from ingestion.duplicates import OnDuplicate
+from ingestion.health import DEGRADED, NOT_READY, READY
 from ingestion.models import FileStatus, ProgressUnit
 from ingestion.serializers import ON_DUPLICATE_HELP
 
@@ -258,6 +259,17 @@ class FileContent(serializers.Serializer[Any]):
 class Health(serializers.Serializer[Any]):
     status = serializers.ChoiceField(["ok"])
     version = serializers.CharField()
+
+
+class ReadinessCheck(serializers.Serializer[Any]):
+    name = serializers.ChoiceField(["database", "storage", "workers", "model", "vendor"])
+    ok = serializers.BooleanField()
+    detail = serializers.CharField(help_text="For people")
+
+
+class Readiness(serializers.Serializer[Any]):
+    status = serializers.ChoiceField([READY, DEGRADED, NOT_READY])
+    checks = ReadinessCheck(many=True)
 
 
 class IngestionConfig(serializers.Serializer[Any]):

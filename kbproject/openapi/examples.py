@@ -251,6 +251,21 @@ OWNER_KEY_CHANGED = {
     "collections": [{"id": 2, "name": "handbook"}],
     "error": None,
 }
+READY = {
+    "status": "ready",
+    "checks": [
+        {"name": "database", "ok": True, "detail": "It answers."},
+        {"name": "workers", "ok": True, "detail": "3 of 3 workers live."},
+    ],
+}
+NOT_READY = {
+    "status": "not_ready",
+    "checks": [
+        {"name": "database", "ok": True, "detail": "It answers."},
+        {"name": "workers", "ok": False, "detail": "0 of 3 workers live."},
+    ],
+}
+METRICS = 'kb_jobs{status="failed"} 3.0\n'
 DATABASE = {
     "sqlite_status": {"initialized": True, "schema_valid": True, "errors": []},
     "chromadb_status": {"initialized": True, "collections_count": 2},

@@ -37,7 +37,7 @@ MEANINGS = {
     413: "Larger than this server takes",
     422: "A value of the wrong shape, type or range; each is named",
     500: "What the server stores cannot be read or written",
-    503: "The database is busy; try again in a moment",
+    503: "Not now; try again in a moment",
     507: "The server's disk is full",
 }
 SAFE = ("GET",)
@@ -79,10 +79,11 @@ class Schema(AutoSchema):
 
     def get_response_serializers(self) -> Any:
         said = self.said
-        example = OpenApiExample("Answer", value=said.example, response_only=True)
-        answers: dict[int, Any] = {
-            said.status: OpenApiResponse(said.answer, description=MEANINGS[said.status], examples=[example])
-        }
+        answers: dict[Any, Any] = {}
+        for status, value in {said.status: said.example, **said.instead}.items():
+            example = OpenApiExample(f"Answer {status}", value=value, response_only=True)
+            key = (status, said.kind) if said.kind else status
+            answers[key] = OpenApiResponse(said.answer, description=MEANINGS[status], examples=[example])
         answers |= {status: OpenApiResponse(description=meaning) for status, meaning in said.empty.items()}
         for status, examples in sorted(self.errors().items()):
             kind = Invalid if status == 422 else Error
@@ -193,6 +194,18 @@ class Bearer(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
             "type": "http",
             "scheme": "bearer",
             "description": "The token that `LAMB_API_KEY` holds, or that the server made at its first start.",
+        }
+
+
+class Metrics(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = "ingestion.api.system.MetricsToken"
+    name = "metrics"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "The API's token, or the one of `KB_METRICS_TOKEN`, which opens nothing else.",
         }
 
 

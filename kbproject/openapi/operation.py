@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.serializers import BaseSerializer, Serializer
 
@@ -20,12 +21,14 @@ class Operation:
     :param errors: a sentence for each status beyond those that follow from the address, or several
     :param invalid: an entry of a 422, where the usual one does not fit
     :param empty: statuses without a body, with their meaning
+    :param kind: media type of the answer where it is not JSON
+    :param instead: an example of the same answer with another status
     """
 
     name: str
     tag: str
     summary: str
-    answer: type[BaseSerializer[Any]] | BaseSerializer[Any]
+    answer: type[BaseSerializer[Any]] | BaseSerializer[Any] | OpenApiTypes
     example: Any
     status: int = 200
     takes: type[Serializer[Any]] | None = None
@@ -35,6 +38,8 @@ class Operation:
     errors: Mapping[int, str | Sequence[str]] = field(default_factory=dict)
     invalid: Mapping[str, Any] | None = None
     empty: Mapping[int, str] = field(default_factory=dict)
+    kind: str = ""
+    instead: Mapping[int, Any] = field(default_factory=dict)
 
 
 def parameter(name: str, description: str, kind: Any = str, **options: Any) -> OpenApiParameter:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import django_filters
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 
 from collections_app import api, schemas, serializers
@@ -14,7 +15,7 @@ from ingestion.api.files import FileViewSet
 from ingestion.api.intake import SourceViewSet, UploadViewSet
 from ingestion.api.jobs import JobViewSet
 from ingestion.api.many import AllJobsViewSet
-from ingestion.api.system import PublicView, StartView, SystemView
+from ingestion.api.system import MetricsView, PublicView, StartView, SystemView
 from ingestion.filters import IdsFilter, JobsFilter, MomentFilter
 from ingestion.models import FileStatus
 from kbproject.openapi import examples
@@ -390,8 +391,21 @@ PUBLIC = {
     "health": Operation(
         "get_health", "Server", "Whether the server lives", jobs.Health, {"status": "ok", "version": "0.1.0"}
     ),
+    "ready": Operation(
+        "get_readiness",
+        "Server",
+        "Whether the server can do its work",
+        jobs.Readiness,
+        examples.READY,
+        instead={503: examples.NOT_READY},
+    ),
     "config": Operation(
         "get_ingestion_config", "Server", "How often to poll", jobs.IngestionConfig, {"refresh_rate": 3}
+    ),
+}
+METRICS = {
+    "read": Operation(
+        "get_metrics", "Server", "Figures for Prometheus", OpenApiTypes.STR, examples.METRICS, kind="text/plain"
     ),
 }
 SYSTEM = {
@@ -418,6 +432,7 @@ _BY_VIEW: Mapping[type, Mapping[str, Operation]] = {
     PublicView: PUBLIC,
     SystemView: SYSTEM,
     StartView: START,
+    MetricsView: METRICS,
 }
 OPERATIONS: Mapping[tuple[type, str], Operation] = {
     (view, action): said for view, actions in _BY_VIEW.items() for action, said in actions.items()

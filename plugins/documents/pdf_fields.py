@@ -15,6 +15,7 @@ MOST_CHARACTERS = 500_000  # of all of them together
 MOST_FIELDS = 10_000  # empty ones among them: the time that pdfium takes to find them grows with their square, 3 s
 _MOST_OPTIONS = 1_000  # of a list to choose from
 _LONG = 30  # characters; comments as long do not stand in the text by chance
+_MOST_COMPARED = 50_000  # characters of a page: finding those at one place takes 20 ns for each of them
 _ROW = 6.0  # points; fields of a row are seldom exactly as high as each other
 
 # Numbers of the PDF standard
@@ -29,16 +30,25 @@ _PLUMBING = re.compile(r"\[\d+\]|#\w+(?:\[\d+\])?\.")  # of names of fields
 
 @dataclass(frozen=True)
 class _Said:
-    """:param box: left, bottom, right and top on the page, in points"""
+    """
+    :param box: left, bottom, right and top on the page, in points
+    :param field: its full name, which says more than the label; empty for comments
+    """
 
     box: tuple[float, float, float, float]
     label: str
     text: str
     is_field: bool
+    field: str = ""
 
     @property
     def line(self) -> str:
         return f"{self.label}: {self.text}" if self.label else self.text
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What doubles have in common: a field may be shown at several places, with one value."""
+        return self.field or self.box, self.label, self.text
 
 
 class PdfFields:
@@ -80,8 +90,8 @@ class PdfFields:
             return ""
         with _page(self._pdf, index) as page:
             found = list(self._said(page, self._numbers[index])) if page else []
-            lines = dict.fromkeys(said.line for said in _fresh(page, found)) if found else {}
-        return "\n".join(line for line in lines if self._has_room(line))
+            lines = {said.key: said.line for said in _fresh(page, found)} if found else {}
+        return "\n".join(line for line in lines.values() if self._has_room(line))
 
     def _has_room(self, line: str) -> bool:
         if self._characters + len(line) > MOST_CHARACTERS:
@@ -107,8 +117,12 @@ class PdfFields:
         if raw.FPDFAnnot_GetFlags(annotation) & _HIDDEN:
             return None
         kind = raw.FPDFAnnot_GetSubtype(annotation)
-        label, text = _field(self._form, annotation) if kind == _WIDGET else _comment(annotation, kind)
-        return _Said(_box(annotation), label, text, kind == _WIDGET) if text else None
+        if kind == _WIDGET:
+            label, text = _field(self._form, annotation)
+            field = _string(raw.FPDFAnnot_GetFormFieldName, self._form, annotation) if text else ""
+        else:
+            (label, text), field = _comment(annotation, kind), ""
+        return _Said(_box(annotation), label, text, kind == _WIDGET, field) if text else None
 
 
 @contextmanager
@@ -213,7 +227,10 @@ def _box(annotation: Any) -> tuple[float, float, float, float]:
 
 
 def _fresh(page: Any, found: list[_Said]) -> list[_Said]:
-    """Those that the page's text does not hold at their place, in the order in which people see them."""
+    """Those that the page's text does not hold at their place, in the order in which people see them.
+
+    On very long pages nobody looks at their place; better told twice than not at all.
+    """
     text_page = page.get_textpage()
     try:
         whole = _words(text_page.get_text_range())
@@ -227,7 +244,9 @@ def _is_drawn(said: _Said, text_page: Any, whole: str) -> bool:
     words = _words(said.text)
     if words not in whole:
         return False
-    return (not said.is_field and len(words) >= _LONG) or words in _words(text_page.get_text_bounded(*said.box))
+    if not said.is_field and len(words) >= _LONG:
+        return True
+    return len(whole) <= _MOST_COMPARED and words in _words(text_page.get_text_bounded(*said.box))
 
 
 def _words(text: str) -> str:

@@ -10,7 +10,6 @@ from html import unescape
 from itertools import groupby, pairwise
 
 import pysubs2
-from pysubs2.formats.subrip import SubripFormat
 from pysubs2.formats.webvtt import WebVTTFormat
 
 from plugins.base import PluginError
@@ -53,15 +52,19 @@ class Subtitles:
 # -- Reading files ----------------------------------------------------------------------------------
 
 _TIME = r"(?:\d{1,4}:)?\d{1,2}:\d{2}[.,]\d{1,3}"
-_TIMING = re.compile(rf"{_TIME}\s*-->\s*{_TIME}")
+_ANY_TIME = r"(?:\d{1,4}:\d{1,2}:\d{1,2}(?:[.,:]\d{1,9})?|\d{1,2}:\d{1,2}[.,]\d{1,9})"  # last comes a number of frames
+_TIMING = re.compile(rf"({_ANY_TIME})\s*-->\s*({_ANY_TIME})")
+_FRAMES = 25  # a second, where times count them
+_LAST_TIME = 10_000 * 3_600_000 - 1  # in milliseconds; pysubs2 reads four digits of hours
 _LOST = "0: -->"
-_DAMAGED = re.compile(r"\d+:[^\s>]{0,12}\s*-->")  # begins like one
+_DAMAGED = re.compile(r"\d+:[^\s>]{0,12}\s*-->\s*\S*")  # begins like one
+_SETTING = re.compile(r"\b(?:align|line|position|size|vertical|region|[ADLST]|[XY][12]):\s*\S+")
 _SPOKEN = re.compile(r"[^\W\d_]")
 _HEADER = re.compile(r"\AWEBVTT.*(?:\n(?!.*-->).+)*")
 _ASIDE = re.compile(r"(?:\A|\n\n)(?:NOTE(?: .*)?|STYLE|REGION)(?:\n.+)*(?=\n\n|\Z)")
 _LANGUAGE = re.compile(r"\AWEBVTT.*(?:\n.+)*?\nLanguage: *([A-Za-z][\w-]*)")
 _COUNTER = {
-    "vtt": re.compile(rf"(?:\A|\n\n)(?:.+\n)?(?={_TIME}\s*-->)"),
+    "vtt": re.compile(rf"(?:\A|\n\n)(?:(?!.*-->).+\n)?(?={_TIME}\s*-->)"),  # or a name
     "srt": re.compile(rf"(?:\A|\n\n)(?:\d+\n)?(?={_TIME}\s*-->)"),
 }
 _WORD_TIME = re.compile(rf"<{_TIME}>")
@@ -79,8 +82,9 @@ def is_subtitles(text: str) -> bool:
 def read_subtitles(text: str) -> Subtitles:
     """The cues of an .srt or .vtt file.
 
-    Cues whose times cannot be read share the gap between their neighbours in the file, the first ones from 0 on; after
-    the last readable one they have its end. So does what stands before the first times at all.
+    Times without milliseconds, or with frames in their place, are read too. Damaged ones count only where a cue may
+    begin, behind an empty line. Such cues share the gap between their neighbours in the file, the first ones from 0 on;
+    after the last readable one they have its end. So does what stands before the first times at all.
 
     :raises PluginError: ``corrupt`` when there are none
     """
@@ -89,7 +93,7 @@ def read_subtitles(text: str) -> Subtitles:
     language = _LANGUAGE.match(text)
     prepared, damaged = _prepared(text, form)
     # Tags are kept, because pysubs2 would also take words between braces for some.
-    events = pysubs2.SSAFile.from_string(prepared, format_=form, keep_html_tags=True)
+    events = pysubs2.SSAFile.from_string(prepared, format_="vtt", keep_html_tags=True)
     cues = [Cue(event.start / 1000, max(event.start, event.end) / 1000, _plain(event.text)) for event in events]
     if not cues:
         raise PluginError(
@@ -111,62 +115,86 @@ def _prepared(text: str, form: str) -> tuple[str, int]:
 
     It takes notes and names of cues for speech, a number at the end of a cue for the counter of the next, and any line
     with two times in it (as words of automatic captions have) for a timing. Cues without readable times it drops, or
-    adds to the one before.
+    adds to the one before. Of SubRip it reads no more than 99 hours, so all goes to it as WebVTT.
     """
     text = _WORD_TIME.sub("", text).replace("\\", _BACKSLASH)
     if form == "vtt":
         text = _ASIDE.sub("", _HEADER.sub("", text)).lstrip("\n")
     lines = text.split("\n")
-    if _SPOKEN.search(_before_the_first_times(lines, form)):
+    first = min(_found(lines, form), default=0)
+    if _SPOKEN.search("\n".join(lines[: max(0, first - 1) if form == "vtt" else first])):  # before is a cue's name
         lines.insert(int(lines[0].isdecimal()), _LOST)
-    timing = WebVTTFormat if form == "vtt" else SubripFormat
-    lines, damaged = _with_times(lines, timing)
-    kept = "\n".join(line if _is_timing(line, timing) else _silent(line, timing) for line in lines)
-    header = "WEBVTT\n\n" if form == "vtt" else ""
-    return f"{header}{_COUNTER[form].sub(chr(10) * 2 + '0' + chr(10), kept)}\n\n0\n", damaged
+    found = _found(lines, form)
+    times = _mended(found)
+    kept = "\n".join(
+        _timing(line, *times[place]) if place in times else _silent(line) for place, line in enumerate(lines)
+    )
+    damaged = sum(known is None for known in found.values())
+    return f"WEBVTT\n\n{_COUNTER[form].sub(chr(10) * 2 + '0' + chr(10), kept)}\n\n0\n", damaged
 
 
-def _before_the_first_times(lines: list[str], form: str) -> str:
-    place = next((place for place, line in enumerate(lines) if _TIMING.match(line) or _DAMAGED.match(line)), 0)
-    return "\n".join(lines[: max(0, place - 1) if form == "vtt" else place])  # the line before is a cue's name
+def _found(lines: list[str], form: str) -> dict[int, tuple[int, int] | None]:
+    """Start and end of the cues, in milliseconds, by the number of their line; None where they cannot be read."""
+    found: dict[int, tuple[int, int] | None] = {}
+    for place, line in enumerate(lines):
+        begins = _may_begin(lines, place, form)
+        timing = _TIMING.match(line)
+        if timing and (begins or not _words_behind(timing)):
+            found[place] = _milliseconds(timing[1]), _milliseconds(timing[2])
+        elif begins and (lost := _DAMAGED.match(line)) and not _words_behind(lost):
+            found[place] = None
+    return found
 
 
-def _is_timing(line: str, timing: type[SubripFormat]) -> bool:
-    return _TIMING.match(line) is not None and len(timing.TIMESTAMP.findall(line)) == 2
+def _may_begin(lines: list[str], place: int, form: str) -> bool:
+    """Whether a cue may begin here: behind an empty line, with its counter between, or with its name."""
+    if place == 0 or not lines[place - 1]:
+        return True
+    before = lines[place - 1]
+    return (place == 1 or not lines[place - 2]) and (before.isdecimal() or (form == "vtt" and "-->" not in before))
 
 
-def _silent(line: str, timing: type[SubripFormat]) -> str:
+def _words_behind(timing: re.Match[str]) -> str:
+    rest = timing.string[timing.end() :].strip()
+    return rest if re.search(r"\w", _SETTING.sub("", rest)) else ""
+
+
+def _mended(found: dict[int, tuple[int, int] | None]) -> dict[int, tuple[int, int]]:
+    """With times in place of those that cannot be read."""
+    groups = [list(group) for _, group in groupby(found.items(), key=lambda cue: cue[1] is None)]
+    mended, ended = dict[int, tuple[int, int]](), 0
+    for group, following in zip(groups, [*groups[1:], []], strict=False):
+        known = {place: times for place, times in group if times}
+        behind = next((times[0] for _, times in following if times), ended)
+        share = max(0, behind - ended) // len(group)
+        lost = {
+            place: (ended + share * number, ended + share * (number + 1)) for number, (place, _) in enumerate(group)
+        }
+        mended |= known or lost
+        ended = max(mended[group[-1][0]])
+    return mended
+
+
+def _timing(line: str, start: int, end: int) -> str:
+    """The times that *line* stands for, and the words that it holds."""
+    timing = _TIMING.match(line)
+    words = _words_behind(timing) if timing else ""
+    return f"{_clock(start)} --> {_clock(end)}" + (f"\n{_silent(words)}" if words else "")
+
+
+def _silent(line: str) -> str:
     """A line of text, which is no timing although two times may be in it."""
-    return line.replace(":", _COLON) if len(timing.TIMESTAMP.findall(line)) == 2 else line
+    return line.replace(":", _COLON) if len(WebVTTFormat.TIMESTAMP.findall(line)) == 2 else line
 
 
-def _with_times(lines: list[str], timing: type[SubripFormat]) -> tuple[list[str], int]:
-    """The lines with times in place of those that cannot be read, and how many these were."""
-    found = [(place, _milliseconds(line, timing)) for place, line in enumerate(lines) if _begins_cue(line, timing)]
-    mended, ended = list(lines), 0
-    for is_lost, group in groupby(found, key=lambda cue: cue[1] is None):
-        cues = list(group)
-        if not is_lost:
-            ended = max(cues[-1][1] or (0, 0))
-            continue
-        behind = next((times[0] for place, times in found if place > cues[-1][0] and times), ended)
-        share = max(0, behind - ended) // len(cues)
-        for number, (place, _) in enumerate(cues):
-            start = ended + number * share
-            mended[place] = f"{_clock(start)} --> {_clock(start + share)}"
-    return mended, sum(times is None for _, times in found)
-
-
-def _begins_cue(line: str, timing: type[SubripFormat]) -> bool:
-    return _is_timing(line, timing) or _DAMAGED.match(line) is not None
-
-
-def _milliseconds(line: str, timing: type[SubripFormat]) -> tuple[int, int] | None:
-    """Start and end; None where they cannot be read."""
-    if not _is_timing(line, timing):
-        return None
-    start, end = (timing.timestamp_to_ms(groups) for groups in timing.TIMESTAMP.findall(line))
-    return start, end
+def _milliseconds(time: str) -> int:
+    fields = re.split("[.,:]", time)
+    behind = fields.pop() if "." in time or "," in time or len(fields) == 4 else "0"
+    seconds = 0
+    for number in fields:
+        seconds = seconds * 60 + int(number)
+    rest = min(999, int(behind) * 1000 // _FRAMES) if time.count(":") == 3 else int(behind[:3].ljust(3, "0"))
+    return min(_LAST_TIME, seconds * 1000 + rest)
 
 
 def _clock(milliseconds: int) -> str:

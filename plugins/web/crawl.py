@@ -21,8 +21,8 @@ from plugins.web.web_pages import UNREADABLE, is_unreadable, read_answer, unsupp
 MAX_REDIRECTS = 10
 LOADING = 50  # characters; on a page that scripts build, fewer are a sign that says so
 BRIEF = 500  # characters of a page that only sends its reader elsewhere
-_WALLED = frozenset({401, 403, 405, 429, 503})
-_GONE = frozenset({404, 410})
+_CLOSED = frozenset({401, 403, 404, 410, 451})  # or gone: what is said of the page itself, and not of the moment
+_WALLED = _CLOSED | {405, 429, 503}
 _IN_PLACE = frozenset({"bot_wall", "no_text"})  # of the page, which is still there
 
 
@@ -256,14 +256,11 @@ class Crawl:
 
     def _fetch(self, address: str) -> _Visit:
         """What is at *address* now. Where the server fails for the moment, or shows a wall or nothing instead of the
-        page, it is what was there in an earlier run: only the page itself takes the place of what is kept of it, and
-        only 404 and 410 say that it is gone."""
+        page, it is what was there in an earlier run: only the page itself takes the place of what is kept of it."""
         memory = self._remembered(address)
         try:
             visit, fresh = self._ask(address, memory)
         except PluginError as error:
-            if isinstance(error, PageError) and error.status in _GONE:
-                self._memories.forget(address)
             return self._earlier(address, error)
         problem = visit.problem()
         if problem and memory:
@@ -273,10 +270,12 @@ class Crawl:
         return visit
 
     def _earlier(self, address: str, error: PluginError) -> _Visit:
-        """The page as it was in an earlier run.
+        """The page as it was in an earlier run. That is forgotten when the page is closed or gone by now.
 
         :raises PluginError: *error*, when there is none, or when *error* is no reason to take it
         """
+        if isinstance(error, PageError) and error.code == "http_status" and error.status in _CLOSED:
+            self._memories.forget(address)
         memory = self._remembered(address) if error.transient or error.code in _IN_PLACE else None
         if memory is None:
             raise error
@@ -293,7 +292,8 @@ class Crawl:
         if answer.redirects_to:
             return _Visit(address, answer.status, redirects_to=_redirect(answer)), None
         if memory and memory.is_still(answer):
-            return _Visit.of(address, memory, unchanged=True), None
+            obeying = memory.obeying(answer) if self.order.respect_robots else memory
+            return _Visit.of(address, obeying, unchanged=True), None if obeying is memory else obeying
         with self._timed("conversion"):
             fresh = PageMemory.of(answer, self._page_of(answer))
         return _Visit.of(address, fresh), fresh

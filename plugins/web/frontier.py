@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 from plugins.web.addresses import Scope, host_of, key_of_page
 from plugins.web.html_markdown import WebPage
 
-MOST_NEW = 100  # characters that a double may have for itself, such as "Page 2 of 3" or a date of printing
+MOST_NEW = 100  # characters that a double may have for itself, such as "For printers"; never a number
 SHARE_NEW = 0.25  # of its text, at most
 _SENTENCES = re.compile(r"[.!?…][ \n]|[。！？\n]")
+_NUMBER = re.compile(r"\d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +94,10 @@ class Sentences:
         self._known = array("I", {_digest(sentence) for sentence in _sentences(text)})
 
     def hold(self, text: str) -> bool:
-        """Whether *text* has next to nothing that is not here."""
+        """Whether *text* has next to nothing that is not here. A sentence with a number in it is something."""
         known, most = set(self._known), min(MOST_NEW, SHARE_NEW * len(text))
-        return sum(len(sentence) for sentence in _sentences(text) if _digest(sentence) not in known) <= most
+        new = [sentence for sentence in _sentences(text) if _digest(sentence) not in known]
+        return sum(map(len, new)) <= most and not any(map(_NUMBER.search, new))
 
 
 @dataclass(frozen=True, slots=True)

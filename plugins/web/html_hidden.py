@@ -41,6 +41,7 @@ _PHRASES = frozenset({"span", "i", "b", "em", "strong", "small", "a"})
 _TOGGLES = frozenset({"collapse", "tab", "pill"})  # of Bootstrap
 _TARGETS = frozenset({"data-target", "data-bs-target"})
 _LONGEST_LABEL = 100  # characters
+_HIDING = frozenset({"hidden", "aria-hidden", "style"})
 _STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 
 
@@ -56,8 +57,10 @@ def words_of(names: str) -> set[str]:
 
 def controlled_by(tag: Tag) -> Iterator[str]:
     """The ids that a tag names as what it controls: without or with ``#`` before them."""
-    yield from attribute(tag, "aria-controls").split()
-    yield from re.findall(r"['\"]#?([\w-]{1,100})['\"]", attribute(tag, "onclick"))
+    if "aria-controls" in tag.attrs:
+        yield from attribute(tag, "aria-controls").split()
+    if "onclick" in tag.attrs:
+        yield from re.findall(r"['\"]#?([\w-]{1,100})['\"]", attribute(tag, "onclick"))
     for name, value in tag.attrs.items():
         if isinstance(value, str) and (value[:1] == "#" or name in _TARGETS):
             yield value.removeprefix("#")
@@ -85,6 +88,8 @@ def _says_it_opens(tag: Tag) -> bool:
 
 
 def is_hidden(tag: Tag) -> bool:
+    if _HIDING.isdisjoint(tag.attrs):
+        return False
     if tag.has_attr("hidden") and attribute(tag, "hidden") != "until-found":
         return True
     return attribute(tag, "aria-hidden") == "true" or bool(_STYLE.search(attribute(tag, "style")))
@@ -94,6 +99,7 @@ class Openings:
     """What on a page opens what."""
 
     def __init__(self, tags: list[Tag]) -> None:
+        tags = [tag for tag in tags if tag.attrs]
         self._named = {name for tag in tags for name in controlled_by(tag)}
         self._labels = set[int]()
         self._name_panels(tags)

@@ -1,7 +1,8 @@
 """The main part of a web page: its text without navigation, notices and what nobody sees.
 
 Which part that is, is a guess, so it is made with care: nothing that holds more than half of the prose is ever taken
-for decoration, and a page of which too little would be left is read whole. Links count apart from prose, since menus
+for decoration, nor are the headers, forms and other frames of the page when they do so together, but for the lighter
+kinds of them; and a page of which too little would be left is read whole. Links count apart from prose, since menus
 are made of links. Of what is hidden ``plugins.web.html_hidden`` tells what a reader can open.
 
 Where a page marks its main part (``<main>``, ``role="main"``; the longest of several), that is taken, unless
@@ -42,7 +43,8 @@ def tags_of(root: Tag) -> Iterator[Tag]:
     while stack:
         tag = stack.pop()
         yield tag
-        stack += [child for child in reversed(tag.contents) if isinstance(child, Tag)]
+        if tag.contents:
+            stack += [child for child in reversed(tag.contents) if isinstance(child, Tag)]
 
 
 def _take_out(root: Tag, unwanted: Callable[[Tag], bool]) -> None:
@@ -58,7 +60,7 @@ def _take_out(root: Tag, unwanted: Callable[[Tag], bool]) -> None:
             if isinstance(child, Tag):
                 if unwanted(child):
                     child.extract(index)
-                else:
+                elif child.contents:
                     stack.append(child)
 
 
@@ -164,6 +166,7 @@ _FRAME_WORDS = frozenset({
     "sidebar", "footer", "breadcrumb", "breadcrumbs", "pagination", "navbar", "navigation", "masthead", "topbar",
 })
 # fmt: on
+_BESIDE_FRAMES = re.compile(r"(?<![a-z])(?:has|with|without|no)[-_][\w-]*", re.IGNORECASE)  # what frames stand beside
 _MENU_WORDS = frozenset({"nav", "menu", "menubar", "pager", "share", "sharing", "social", "skip", "toolbar"})
 _MENU_ROLES = frozenset({"navigation", "menu", "menubar", "toolbar", "tablist"})
 _FOR_THE_EAR = frozenset({"sr-only", "visually-hidden", "visuallyhidden", "screen-reader-text", "skiplink"})
@@ -197,7 +200,8 @@ class _Weight:
     mark: int = 0
 
     def append(self, mark: int, pieces: int) -> None:
-        self.mark = (self.mark * pow(_BASE, pieces, _PRIME) + mark) % _PRIME
+        factor = _BASE if pieces == 1 else pow(_BASE, pieces, _PRIME)
+        self.mark = (self.mark * factor + mark) % _PRIME
         self.pieces += pieces
 
     @property
@@ -221,6 +225,8 @@ def _weigh(root: Tag) -> _Weights:
         for child in tag.contents:
             if isinstance(child, Tag):
                 inner = weights[id(child)]
+                if not inner.pieces and not inner.links:
+                    continue
                 own.prose += inner.prose
                 own.linked += inner.linked
                 own.links += inner.links
@@ -234,41 +240,100 @@ def _weigh(root: Tag) -> _Weights:
 
 
 def _drop_decoration(body: Tag, weights: _Weights, openings: Openings) -> list[Tag]:
-    """Take out navigation, notices and the like.
+    """Take out navigation, notices and frames.
 
-    :returns: what is such by its name, but was spared since it holds most of the prose; outermost first
+    :returns: what is such by its name, but was spared for its prose
     """
-    half, spared = weights[id(body)].prose / 2, list[Tag]()
-
-    def is_unwanted(tag: Tag) -> bool:
-        weight = weights[id(tag)]
-        if not _is_decoration(tag, weight, openings):
-            return False
-        if weight.prose > half:
-            spared.append(tag)
-        return weight.prose <= half
-
-    _take_out(body, is_unwanted)
+    half = weights[id(body)].prose / 2
+    unwanted, spared, frames = set[int](), list[Tag](), list[tuple[Tag, bool]]()
+    stack = [(body, False)]
+    while stack:
+        parent, framed = stack.pop()
+        for child in parent.contents:
+            if not isinstance(child, Tag):
+                continue
+            weight, inside = weights[id(child)], framed
+            kind = _decoration(child, weights, half, openings)
+            if kind and weight.prose > half:
+                spared.append(child)
+            elif kind == _NOISE:
+                unwanted.add(id(child))
+                continue
+            elif kind == _FRAME:
+                frames.append((child, framed))
+                inside = True
+            stack.append((child, inside))
+    dropped = _lightest_kinds(frames, weights, half)
+    for frame, _ in frames:
+        if _kind(frame) in dropped:
+            unwanted.add(id(frame))
+        else:
+            spared.append(frame)
+    _take_out(body, lambda tag: id(tag) in unwanted)
     return spared
 
 
-def _is_decoration(tag: Tag, weight: _Weight, openings: Openings) -> bool:
-    if tag.name == "nav" or openings.closed_for_good(tag) or openings.moved(tag):
-        return True
+def _lightest_kinds(frames: list[tuple[Tag, bool]], weights: _Weights, half: float) -> set[str]:
+    """The kinds of frames that together hold no more than *half*; with each whether it is within another frame."""
+    prose = dict[str, int]()
+    for frame, framed in frames:
+        prose[_kind(frame)] = prose.get(_kind(frame), 0) + (0 if framed else weights[id(frame)].prose)
+    light, total = set[str](), 0
+    for kind in sorted(prose, key=lambda kind: prose[kind]):
+        total += prose[kind]
+        if total > half:
+            break
+        light.add(kind)
+    return light
+
+
+def _kind(frame: Tag) -> str:
+    return frame.name if frame.name in _FRAMES else ""
+
+
+_NOISE, _FRAME = "noise", "frame"
+
+
+def _decoration(tag: Tag, weights: _Weights, half: float, openings: Openings) -> str:
+    """Whether a tag is noise or a frame; empty when it is neither."""
+    if tag.name == "nav" or openings.moved(tag):
+        return _NOISE
+    weight = weights[id(tag)]
+    if not tag.attrs and tag.name not in _FRAMES:  # most tags
+        return _FRAME if _is_list_of_links(tag, weight) and not _is_inside(tag, _ARTICLES) else ""
+    if openings.closed_for_good(tag):
+        return _NOISE
     role, names = attribute(tag, "role").lower(), names_of(tag)
     if role in DIALOGS or attribute(tag, "aria-modal") == "true":
-        return True
+        return _NOISE
     if names and (_NOTICES.search(names) or not _TRIFLES.isdisjoint(names.split())):
-        return True
+        return _NOISE
     if tag.name == "a" and attribute(tag, "href")[:1] == "#" and not _FOR_THE_EAR.isdisjoint(names.split()):
-        return True  # it skips the menu
-    words = words_of(names)
-    frame = tag.name in _FRAMES or role in _FRAME_ROLES or not _FRAME_WORDS.isdisjoint(words)
-    menu = role in _MENU_ROLES or not _MENU_WORDS.isdisjoint(words)
+        return _NOISE  # it skips the menu
+    if tag.name == "header" and _heads_a_part(tag, weights, half):
+        return ""
+    frame = tag.name in _FRAMES or role in _FRAME_ROLES or _is_called_frame(names)
+    menu = role in _MENU_ROLES or not _MENU_WORDS.isdisjoint(words_of(names))
     if (frame or menu) and weight.mostly_links:
-        return True
+        return _NOISE
     # Within an article a header holds its title, an aside may be a note, and lists of links belong to it
-    return (frame or _is_list_of_links(tag, weight)) and not _is_inside(tag, _ARTICLES)
+    return _FRAME if (frame or _is_list_of_links(tag, weight)) and not _is_inside(tag, _ARTICLES) else ""
+
+
+def _is_called_frame(names: str) -> bool:
+    if _FRAME_WORDS.isdisjoint(words_of(names)):
+        return False
+    return not _FRAME_WORDS.isdisjoint(words_of(_BESIDE_FRAMES.sub(" ", names)))
+
+
+def _heads_a_part(header: Tag, weights: _Weights, half: float) -> bool:
+    """Whether it holds the title of a part of the page, such as one post of many, and not the name of the site."""
+    if header.parent is None or header.find(list(HEADINGS)) is None:
+        return False
+    if header.find_previous("header") is not None or _is_inside(header, _ARTICLES):
+        return True
+    part = weights[id(header.parent)].text
+    return part <= half and weights[id(header)].text < part / 2
 
 
 def _is_list_of_links(tag: Tag, weight: _Weight) -> bool:
@@ -280,6 +345,8 @@ def _is_list_of_links(tag: Tag, weight: _Weight) -> bool:
 
 def _settle_buttons(body: Tag) -> None:
     """Make buttons paragraphs, as labels of what they open; but take out those of which that is gone, as of menus."""
+    if body.find("button") is None:
+        return
     targets = {attribute(tag, "id"): tag for tag in tags_of(body) if tag.has_attr("id")}
 
     def is_idle(tag: Tag) -> bool:
@@ -321,7 +388,7 @@ def _drop_doubles(part: Tag, weights: _Weights) -> None:
 def _main_part(body: Tag, weights: _Weights, spared: list[Tag]) -> Tag:
     """The element that is marked as the page's main part, if it is likely to be.
 
-    :param spared: decoration that may hold more prose than it, outermost first
+    :param spared: decoration that may hold more prose than it
     """
     mains, articles = list[Tag](), list[Tag]()
     for tag in tags_of(body):
@@ -336,9 +403,15 @@ def _main_part(body: Tag, weights: _Weights, spared: list[Tag]) -> Tag:
     whole, main, article = weights[id(body)], heaviest(mains), heaviest(articles)
     if main and weights[id(main)].text >= ENOUGH and weights[id(main)].prose >= whole.prose / 10:
         around = {id(tag) for tag in [main, *main.parents]}
-        beside = next((weights[id(tag)].prose for tag in spared if id(tag) not in around), 0)
+        outermost = _outermost(tag for tag in spared if id(tag) in weights)  # some were in what was taken out
+        beside = sum(weights[id(tag)].prose for tag in outermost if id(tag) not in around)
         if whole.prose - weights[id(main)].prose - beside <= weights[id(main)].text:
             return main
     if article and weights[id(article)].prose > 0.6 * whole.prose:
         return article
     return body
+
+
+def _outermost(tags: Iterable[Tag]) -> list[Tag]:
+    known = {id(tag): tag for tag in tags}
+    return [tag for tag in known.values() if not any(id(parent) in known for parent in tag.parents)]

@@ -11,6 +11,7 @@ from plugins.web.addresses import resolved
 from plugins.web.html_scripts import lowered, raised
 from plugins.web.html_tables import Cell, Row, aligned, cell
 
+MOST_STEPS = 50  # to the text before a mark
 MOST_INDENTED = 1_000_000  # characters; a long text in many nested quotes or lists would grow with each
 HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _TABLE_PARTS = frozenset({"tbody", "thead", "tfoot", "tr", "td", "th", "caption"})
@@ -20,7 +21,7 @@ _LETTERS = re.compile(r"\w")
 
 def attribute(tag: Tag, name: str) -> str:
     """An attribute as text; empty when there is none."""
-    value = tag.get(name) or ""
+    value = tag.attrs.get(name) or ""
     return value if isinstance(value, str) else " ".join(value)
 
 
@@ -101,12 +102,12 @@ class _Converter(_Markdownify):  # type: ignore[misc]
         return f"{before}[{words}]({target}){after}"
 
     def convert_sup(self, el: Tag, text: str, parent_tags: set[str]) -> str:
-        if any(self._is_on_page(tag) for tag in [el.parent, *el.contents]):
-            return ""  # the mark of a footnote
+        if not text or any(self._is_on_page(tag) for tag in [_link_around(el), *el.contents]):
+            return ""  # nothing, or the mark of a footnote
         return raised(text, _character_before(el), _first_character(el.next_sibling))
 
     def convert_sub(self, el: Tag, text: str, parent_tags: set[str]) -> str:
-        return lowered(text, _character_before(el))
+        return lowered(text, _character_before(el), _first_character(el.next_sibling)) if text else ""
 
     def _is_on_page(self, node: object) -> bool:
         """Whether it is a link to a place on this page."""
@@ -204,14 +205,24 @@ _BREAKS = _BLOCKS | HEADINGS | {"p", "div", "ul", "ol", "dl", "table", "pre", "b
 _PHRASES = frozenset({"span", "b", "strong", "i", "em", "a", "var", "small", "font", "u", "code", "nobr", "wbr"})
 
 
+def _link_around(el: Tag) -> Tag | None:
+    """The parent of a mark, when the mark is all the text that it holds."""
+    beside = el.parent.contents if el.parent is not None else []
+    alone = len(beside) <= 3 and all(node is el or (isinstance(node, str) and not node.strip()) for node in beside)
+    return el.parent if alone else None
+
+
 def _character_before(el: Tag) -> str:
-    """The character that stands before an element in its line; empty at the start of a line."""
-    node: PageElement | None = el
-    while node is not None:
+    """The character that stands before an element in its line; empty at the start of a line.
+
+    Of more than ``MOST_STEPS`` nodes without text it is not looked for behind them, but there is one: a space.
+    """
+    node: PageElement = el
+    for _ in range(MOST_STEPS):
         while node.previous_sibling is None:
-            node = node.parent
-            if node is None or node.name not in _PHRASES:
+            if node.parent is None or node.parent.name not in _PHRASES:
                 return ""
+            node = node.parent
         node = node.previous_sibling
         while isinstance(node, Tag) and node.contents and node.name not in _BREAKS:
             node = node.contents[-1]
@@ -219,7 +230,7 @@ def _character_before(el: Tag) -> str:
             return ""
         if isinstance(node, NavigableString) and not isinstance(node, PreformattedString) and node:
             return node[-1]
-    return ""
+    return " "
 
 
 def _first_character(node: PageElement | None) -> str:

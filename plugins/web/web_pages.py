@@ -3,7 +3,7 @@
 import codecs
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from email.message import Message
 from urllib.parse import unquote, urlsplit
@@ -75,7 +75,11 @@ def read_answer(answer: Fetched, *, heed_robots: bool = True, tell: Callable[[st
     if not kind:
         raise unsupported(f"{answer.url} is no text but {_type_of(answer) or 'of an unknown type'}.")
     page = _html_page(answer, heed_robots) if kind == "html" else _file_page(answer, kind, tell)
-    told = orders(answer.headers.get_list("X-Robots-Tag")) if heed_robots else frozenset[str]()
+    return obedient(page, orders(answer.headers.get_list("X-Robots-Tag"))) if heed_robots else page
+
+
+def obedient(page: WebPage, told: Collection[str]) -> WebPage:
+    """*page* as the orders ``noindex`` and ``nofollow`` leave it, where they were *told*."""
     if "nofollow" in told:
         page = replace(page, links=[])
     return replace(page, noindex=True) if "noindex" in told else page

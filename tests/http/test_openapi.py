@@ -82,14 +82,15 @@ def test_every_operation_has_a_name_a_summary_and_a_tag_of_its_own():
 
 
 def test_what_needs_a_token_says_so():
-    public = {"get_health", "get_ingestion_config", "get_stored_file"}
+    public = {"get_health", "get_readiness", "get_ingestion_config", "get_stored_file"}
     for item in described.schema()["paths"].values():
         for operation in item.values():
             needed = operation.get("security", [])
             if operation["operationId"] in public:
                 assert needed == [] or {} in needed
             else:
-                assert needed == [{"bearer": []}, {"session": []}]
+                token = "metrics" if operation["operationId"] == "get_metrics" else "bearer"
+                assert needed == [{token: []}, {"session": []}]
 
 
 # -- True -------------------------------------------------------------------------------------------
@@ -112,6 +113,8 @@ JOB = "/collections/{C}/ingestion-jobs"
 DO: list[tuple[str, int, str, str, Any]] = [
     ("get_root", 200, "get", "/", None),
     ("get_health", 200, "get", "/health", None),
+    ("get_readiness", 503, "get", "/health/ready", None),
+    ("get_metrics", 200, "get", "/metrics", None),
     ("get_ingestion_config", 200, "get", "/config/ingestion", None),
     ("get_database_status", 200, "get", "/database/status", None),
     ("list_plugins", 200, "get", "/ingestion/plugins", None),
@@ -338,6 +341,7 @@ def test_no_status_is_described_that_no_test_produces():
     elsewhere = {
         *(("400", name) for name in ("retry_jobs", "cancel_jobs", "add_documents")),
         ("500", "query_collection"),
+        ("200", "get_readiness"),  # with workers
     }
     for _, _, operation in operations():
         for status in set(operation["responses"]) - COMMON:

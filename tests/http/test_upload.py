@@ -328,6 +328,15 @@ def test_addresses_become_a_job(api, collection):
     assert api.get(f"/collections/{collection.pk}/ingestion-jobs/{job.pk}").json()["file_url"] == job.file_url
 
 
+def test_an_address_without_a_password_is_shown_as_it_was_given(api, collection):
+    address = "https://example.org/?q=a:b@c.org"
+    body = {"urls": [address], "plugin_name": "address_ingest"}
+    job = api.send("POST", f"/collections/{collection.pk}/ingest-url", body).json()
+    assert FileRegistry.objects.get(pk=job["id"]).file_url == address
+    shown = api.get(f"/collections/{collection.pk}/ingestion-jobs/{job['id']}").json()
+    assert (shown["file_url"], shown["original_filename"]) == (address, address)
+
+
 def test_several_addresses_go_to_a_plugin_that_takes_several(api, collection):
     urls = ["https://example.org/a", "https://example.org/b"]
     body = {"urls": urls, "plugin_name": "addresses_ingest"}

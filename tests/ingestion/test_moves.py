@@ -199,3 +199,22 @@ def test_ids_are_never_reused():
     first = make_job(collection)
     FileRegistry.objects.filter(pk=first.pk).delete()
     assert make_job(collection).pk > first.pk
+
+
+@pytest.mark.parametrize("status", list(S))
+def test_a_job_of_another_server_is_imported_only_where_it_rests(status):
+    collection = make_collection()
+    moment = collection.creation_date
+    fields = {"collection": collection, "original_filename": "old.txt", "plugin_name": "simple_ingest", "owner": "ana",
+              "updated_at": moment, "progress_current": 9, "progress_total": 4}  # fmt: skip
+    if status in {S.PENDING, S.PROCESSING}:
+        with pytest.raises(ValueError, match="cannot be imported"):
+            FileRegistry.imported(status, "Imported", {}, **fields)
+        assert not FileRegistry.objects.exists()
+        return
+    job = FileRegistry.imported(status, "Imported", {"was": "there"}, **fields)
+    job.refresh_from_db()
+    assert (job.status, job.progress_current) == (status, 4)
+    assert job.processing_completed_at == (None if status == S.DELETED else moment)
+    assert JobEvent.objects.get(job_id=job.pk).data == {"was": "there"}
+    assert JobCount.objects.get(collection_id=collection.pk, status=status).jobs == 1

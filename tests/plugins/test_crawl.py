@@ -248,8 +248,9 @@ def test_a_page_of_a_list_that_names_the_first_as_its_canonical_address_is_read(
 @pytest.mark.parametrize(
     ("other", "is_double"),
     [
-        (f"{TEXT} Printed on 5 May 2024.", True),
-        (f"{TEXT} " * 9 + "Page 1 of 1.", True),
+        (f"{TEXT} For printers.", True),
+        (f"{TEXT} " * 9 + "Printed from our site, with all of its pictures.", True),
+        (f"{TEXT} " * 9 + "The maximum is 8 bar.", False),
         (TEXT.split(",", maxsplit=1)[0], False),  # no sentence of the first
         (f"{TEXT} " * 9 + "The annex, which is for members, opens at noon and closes at four; its door is in the yard "
          "behind the mill.", False),
@@ -643,6 +644,7 @@ SHELL = '<div id="root">Loading…</div><script src="/app.js"></script>'
 IN_PLACE_OF_A_PAGE = {
     "wall": {"body": WALL},
     "refusing wall": {"body": WALL, "status": 403},
+    "wall in the name of the law": {"body": WALL, "status": 451},
     "wall that asks for no index": {"body": WALL, "X_Robots_Tag": "noindex"},
     "nothing": {"status": 204},
     "empty": {"body": "<title>A</title><img src='a.png'>"},
@@ -688,8 +690,8 @@ def test_what_stands_in_a_pages_place_is_not_kept(site, tmp_path, answer):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("status", [404, 410])
-def test_a_page_that_is_gone_is_not_taken_from_before_that(site, tmp_path, status):
+@pytest.mark.parametrize("status", [401, 403, 404, 410, 451])
+def test_a_page_that_is_gone_or_closed_is_not_taken_from_before_that(site, tmp_path, status):
     site.article("/", f"Start. {TEXT}", "/a")
     site.article("/a", f"A. {TEXT}")
     crawl(site, kept=tmp_path)
@@ -708,6 +710,36 @@ def test_a_page_that_asks_to_be_left_out_is_not_taken_from_before_that(site, tmp
     assert crawl(site, kept=tmp_path).codes == {"/a": "robots"}
     site.page("/a", status=500)
     assert crawl(site, kept=tmp_path).codes == {"/a": "robots"}
+
+
+def test_a_page_that_redirects_to_nothing_is_not_taken_from_before_that(site, tmp_path):
+    site.article("/", f"A. {TEXT}")
+    crawl(site, kept=tmp_path)
+    site.page("/", status=302, Location="/login")
+    site.page("/login", status=403)
+    assert crawl(site, kept=tmp_path).of(Failed)[0].status == 403
+    site.page("/", status=503)
+    assert crawl(site, kept=tmp_path).of(Failed)[0].status == 503
+
+
+@pytest.mark.parametrize("validated", [True, False])
+def test_new_orders_in_the_headers_of_an_unchanged_page_are_heeded(site, tmp_path, validated):
+    body = f'<p>A. {TEXT}</p><a href="/b">B</a>'
+    site.article("/b", f"B. {TEXT}")
+    site.page("/", body, validated=validated)
+    for _ in range(2):
+        assert crawl(site, kept=tmp_path).read == ["", "b"]
+    site.page("/", body, validated=validated, X_Robots_Tag="nofollow")
+    for _ in range(2):
+        assert crawl(site, kept=tmp_path).read == [""]
+    site.page("/", body, validated=validated, X_Robots_Tag="noindex")
+    assert crawl(site, kept=tmp_path).codes == {"/": "robots"}
+    site.page("/", status=503)
+    assert crawl(site, kept=tmp_path).codes == {"/": "robots"}
+    site.page("/", body, validated=validated)
+    assert crawl(site, kept=tmp_path).read == ["", "b"]
+    site.page("/", body, validated=validated, X_Robots_Tag="none")
+    assert crawl(site, kept=tmp_path, respect_robots=False).read == ["", "b"]
 
 
 def test_a_page_that_points_on_is_remembered_as_that(site, tmp_path):

@@ -212,6 +212,11 @@ def test_formulas_are_written_once_as_their_author_wrote_them():
         ("1<sup>st</sup>, XIX<sup>e</sup>, M<sup>me</sup>, n<sup>o</sup> 3", "1st, XIXe, Mme, no 3"),
         ("A 1<sup>1</sup>⁄<sub>2</sub>, <sup>3</sup>/<sub>4</sub>, Brand<sup>®</sup>", "A 1 1⁄2, 3/4, Brand®"),
         ("<sup>1</sup> Note, isotope <sup>14</sup>C", "1 Note, isotope 14C"),
+        ("log<sub>2</sub>8, x<sub>1</sub>2, 10<sup>6</sup>5", "log_(2)8, x_(1)2, 10^(6)5"),
+        ("f<sup>[2]</sup>(x), a<sup>[3]</sup>b", "f^([2])(x), a^([3])b"),
+        ("T<sup>as</sup>, q<sup>st</sup>, n<sup>th</sup>, Brand<sup>TM</sup>", "T^as, q^st, nth, BrandTM"),
+        ("<a href='/a/#sec'>10<sup>6</sup> cells</a>", "[10^6 cells](http://site.example/a/#sec)"),
+        ("<a href='#sec'>10<sup>6</sup> cells</a>, <a href='#b'>m<sup>2</sup></a>", "10^6 cells, m^2"),
         (f"Price<sup>{'small print ' * 5}</sup>", f"Price {'small print ' * 5}".strip()),
     ],
 )
@@ -303,6 +308,26 @@ def test_what_is_repeated_for_another_screen_is_kept_once():
     assert markdown(f"<main><table>{rows}</table></main>").count(ARTICLE) == 2
 
 
+def test_pieces_that_a_page_is_sent_in_stand_where_they_belong():
+    wait = "<!--$?--><template id='B:{}'></template><p>Loading<!--$-->...<!--/$--></p><!--$-->!<!--/$--><!--/$-->"
+    piece = "<div hidden id='S:{}'><h2>Part {}</h2><p>" + ARTICLE + "</p>{}</div>"
+    moves = "<script>$RC=function(b){{}};$RC('B:0','S:1')</script><script>$RC(\"B:1\", \"S:a\")</script>"
+    text = markdown(
+        f"<main><h1>Guide</h1>{wait.format(0)}<p>Between.</p>{wait.format(1)}</main>"
+        + piece.format("a", "a", "<template id='P:2'></template>")
+        + piece.format("1", "1", "")
+        + f"<div hidden id='S:2'><p>Inner.</p></div>{moves}<script>$RS('S:2','P:2')</script>"
+    )
+    assert text == f"# Guide\n\n## Part 1\n\n{ARTICLE}\n\nBetween.\n\n## Part a\n\n{ARTICLE}\n\nInner."
+
+
+def test_a_piece_without_a_place_is_kept():
+    text = markdown(
+        f"<h1>Guide</h1><p>{ARTICLE}</p><div hidden id='S:0'><p>Later.</p><template id='B:0'></div>$RC('B:0','S:0')"
+    )
+    assert "Later." in text
+
+
 # -- What is left out -------------------------------------------------------------------------------
 
 
@@ -328,6 +353,36 @@ def test_navigation_notices_and_forms_are_left_out():
 def test_a_menu_without_a_name_is_left_out_where_no_main_part_is_marked():
     menu = "".join(f"<li><a href='/{n}'>Entry {n}</a></li>" for n in range(8))
     assert markdown(f"<div class='x1'><ul>{menu}</ul></div><div><p>{ARTICLE}</p></div>") == ARTICLE
+
+
+def test_frames_that_hold_most_of_the_page_together_are_kept():
+    questions = [f"Question {n}: which of these statements is right, and why do you think so?" for n in range(8)]
+    forms = "".join(f"<form><p>{question}</p></form>" for question in questions)
+    text = markdown(f"<h1>Quiz</h1><p>Answer all.</p>{forms}<footer>Imprint words</footer>")
+    assert all(question in text for question in questions)
+    assert "Imprint" not in text
+
+
+def test_a_part_beside_a_sidebar_is_no_sidebar():
+    text = markdown(
+        f"<div class='content has-sidebar'><h1>Hours</h1><p>{ARTICLE}</p></div>"
+        f"<div class='page-no-sidebar'>No less.</div><div class='sidebar'>Words aside</div>"
+        f"<div class='x'><p>{ARTICLE.replace('library', 'museum')}</p></div>"
+    )
+    assert ARTICLE in text
+    assert "No less." in text
+    assert "aside" not in text
+
+
+@pytest.mark.parametrize("tag", ["div", "article"])
+@pytest.mark.parametrize("site", ["", "<header><h2>Town</h2> The site's own words</header>"])
+def test_each_of_many_posts_keeps_its_title(tag, site):
+    posts = "".join(
+        f"<{tag} class=post><header><h2><a href='/{n}'>Post number {n}</a></h2></header><p>{ARTICLE} {n}</p></{tag}>"
+        for n in range(4)
+    )
+    text = markdown(f"{site}<div id=wrap>{posts}</div>")
+    assert re.findall("## (.*)", text) == [f"Post number {n}" for n in range(4)]
 
 
 def test_what_belongs_to_an_article_stays_in_it():
@@ -485,6 +540,18 @@ HOSTILE = {
     + "<tr><td>y" * (MANY // 2),
     "many small tables": "<table><tr><td rowspan=9>the end<td colspan=99>x<tr><td>y</table>" * (MANY // 3),
     "raised words": "<p>the" + "<sup>" * (MAX_DEPTH - 10) + " end" + "<i></i><sup>x</sup><!-- -->" * (MANY // 2),
+    "pieces in each other": "".join(
+        f"<div hidden id='S:{n:x}'><template id='B:{n + 1:x}'></template>x</div>" for n in range(MANY)
+    )
+    + "<p>the end</p><script>"
+    + "".join(f"$RC('B:{n:x}','S:{n:x}')" for n in range(MANY)),
+    "pieces that wait": "<!--$?--><template id='B:0'></template>"
+    + "<p>the end</p>" * MANY
+    + "<div hidden id='S:0'>x</div>"
+    + "<script>$RC('B:0','S:0')</script>" * MANY,
+    "empty marks": "<p>the end</p><p>" + "<sup></sup>" * MANY,
+    "empty links before marks": "<p>the end</p><p>" + "<a></a>" * MANY + "<sub>x</sub>" * MANY,
+    "marks without signs": "<p>the end</p><p>" + "<sup><wbr></sup>" * MANY + "<sup>x<b></b></sup>" * MANY,
     "small print": "<p>" + "<sup><sub>" * (MAX_DEPTH // 2 - 5) + "the end [" * 100_000,
     "nested panels": "<div role=tab aria-controls=p1>" * (MAX_DEPTH // 2)
     + "".join(f"<div role=tabpanel hidden id=p{n}>the end {'<i>x</i>' * 100}" for n in range(MAX_DEPTH // 3)),
@@ -503,6 +570,13 @@ HOSTILE = {
     "backquotes": "<pre>the end" + "`" * 1_000_000 + "</pre>",
     "nul characters": "<p>the\0 end" + "\0" * 100_000,
 }
+
+
+def test_many_tags_before_the_body_are_read_in_time_that_grows_with_their_number():
+    began = time.process_time()
+    page = read_html("<title>x</title>" + "<meta>" * 20_000 + "<nav>x</nav>" * 10_000 + "<p>the end</p>", ADDRESS)
+    assert page.markdown.endswith("the end")
+    assert time.process_time() - began < 8
 
 
 @pytest.mark.parametrize("kind", HOSTILE)

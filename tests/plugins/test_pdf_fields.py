@@ -137,6 +137,32 @@ def test_a_field_that_is_shown_twice_on_a_page_is_told_once():
     assert lines(*twice) == ["name: Ana"]
 
 
+def test_rows_of_a_form_keep_all_of_their_values():
+    rows = [("Apple", "1"), ("Pear", "1"), ("Plum", "2")]
+    fields = [
+        field("Tx", f"form1[0].Row[{row}].{name}[0]", (left, 500 - 20 * row), f"/V ({value})")
+        for row, values in enumerate(rows)
+        for name, left, value in zip(("Item", "Qty"), (72, 272), values, strict=True)
+    ]
+    told = [line.removeprefix("form1.Row.") for line in lines(*fields)]
+    assert told == ["Item: Apple", "Qty: 1", "Item: Pear", "Qty: 1", "Item: Plum", "Qty: 2"]
+
+
+def test_equal_comments_are_doubles_at_one_place_only():
+    places = [(72, 500), (72, 500), (72, 400)]
+    assert lines(*(note("Text", "ok", place) for place in places)) == ["Comment: ok", "Comment: ok"]
+
+
+def test_many_fields_on_a_page_of_very_much_text_are_read_in_time():
+    text = ("word " * 100 + "\n") * 800
+    fields = [field("Tx", f"n{number}", (72, number % 700), "/V (word word)") for number in range(1500)]
+    document = pdf([text], annotations={1: fields})
+    began = time.process_time()
+    (page,) = pages(document)
+    assert time.process_time() - began < 10
+    assert page.count(": word word") == 1500
+
+
 def test_a_form_without_any_other_text_is_no_scan_and_notes_do_not_hide_one():
     assert pages(pdf([""], annotations={1: [field("Tx", "name", (72, 500), "/V (Ana)")]})) == ["name: Ana"]
     scan = convert(pdf([""], pictures={1: image(1, "JPEG")}, annotations={1: [note("Text", "Signed", (72, 500))]}))

@@ -1,5 +1,6 @@
 """Reading subtitle files and grouping their cues: no spoken word is lost, and no noise is kept."""
 
+import time
 from itertools import pairwise
 
 import pysubs2
@@ -151,9 +152,62 @@ def test_what_stands_before_the_first_times_is_not_lost(head):
 
 
 def test_a_last_cue_without_readable_times_comes_after_the_one_before():
-    read = read_subtitles(SRT.replace("00:01:00,000 -->", "00:01:0 -->"))
+    read = read_subtitles(SRT.replace("00:01:00,000 -->", "00:01:x -->"))
     assert texts(read.cues) == ["Good morning, and welcome.", "The answer is 42", "42"]
     assert times(read)[-1] == (6.0, 6.0)
+
+
+@pytest.mark.parametrize("head", ["1\n", "WEBVTT\n\n"])
+@pytest.mark.parametrize(
+    "spoken",
+    [
+        "Go from\n12:30 --> 13:45 please",
+        "ratio\n3:1 --> 2:1 wins",
+        "3:1 --> 2:1",
+        "so\n\n3:1 --> 2:1 wins",
+        "00:00:05.000 --> 00:00:06.000 is the range",
+    ],
+)
+def test_speech_that_looks_like_times_is_heard(head, spoken):
+    read = read_subtitles(
+        f"{head}00:00:01.000 --> 00:00:02.000 align:start\n{spoken}\n\n00:00:07.000 --> 00:00:08.000\nb"
+    )
+    assert said(read.cues).split() == [*spoken.split(), "b"]
+    assert (read.damaged, times(read)) == (0, [(1.0, 2.0), (7.0, 8.0)])
+
+
+def test_speech_beside_the_times_is_heard():
+    read = read_subtitles("00:00:01.000 --> 00:00:02.000 One\n\n00:00:03.000 --> 00:00:04.000 line: 0 size:5%\ntwo")
+    assert texts(read.cues) == ["One", "two"]
+
+
+@pytest.mark.parametrize(
+    ("start", "seconds"),
+    [
+        ("00:00:01", 1.0),
+        ("00:00:01:12", 1.48),
+        ("0:0:1,5", 1.5),
+        ("00:00:01,2500", 1.25),
+        ("1:01.25", 61.25),
+        ("00:75:00,000", 4500.0),
+        ("100:00:00,000", 360_000.0),
+        ("9999:59:59,999", 35_999_999.999),
+    ],
+)
+@pytest.mark.parametrize("form", ["srt", "vtt"])
+def test_times_of_unusual_forms_are_read(start, seconds, form):
+    text = f"1\n{start} --> {start}\na\n\n2\n{start} --> {start}\nb"
+    read = read_subtitles(f"WEBVTT\n\n{text}" if form == "vtt" else text)
+    assert (read.form, read.damaged, times(read)) == (form, 0, [(seconds, seconds)] * 2)
+    assert texts(read.cues) == ["a", "b"]
+    assert is_subtitles(text)
+
+
+def test_thousands_of_damaged_cues_are_read_in_time():
+    text = "\n\n".join(["00:00:01,000 --> 00:00:02,000\na\n\n0:x -->\nb"] * 16_000)
+    began = time.process_time()
+    assert read_subtitles(text).damaged == 16_000
+    assert time.process_time() - began < 5  # it took 21 s when it was quadratic
 
 
 @pytest.mark.parametrize("text", ["just words", "1\n2\n3", "WEBVTT\n\nNOTE nothing\n", "00:00:01 to 00:00:02\nwords"])

@@ -26,4 +26,5 @@ class Command(BaseCommand):
             respawn_failed_workers=True,
             websockets=False,
             log_level=LogLevels.error,
+            log_dictconfig=settings.LOGGING,
         ).serve()
