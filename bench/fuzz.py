@@ -25,8 +25,9 @@ from bench.server import ROOT, TOKEN, Server
 
 COLLECTIONS = 12
 ALONE = "KB_FUZZ_ALONE"  # set in the environment of the process that runs in its own namespace
-ROUND_EXAMPLES = 60  # of an operation in one round
-# A 503 is an honest answer of a database that is busy; Retry-After says so.
+ROUND_EXAMPLES, ROUND_SECONDS = 60, 240  # of an operation, and of all: schemathesis goes on until they are over
+KEPT = ROOT / "docs" / "openapi.json"
+Ids = dict[str, tuple[int, int]]  # first and last, by the name of the parameter
 CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,"
     "response_headers_conformance,positive_data_acceptance,ignored_auth,use_after_free,unsupported_method,"
@@ -66,7 +67,6 @@ def main(requests: int, seconds: float) -> int:
         )
         server.start()
         try:
-            seed(server)
             return fuzz(server, Path(folder), requests, seconds)
         finally:
             server.end()
@@ -78,29 +78,38 @@ def raise_loopback() -> None:
         fcntl.ioctl(handle, SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", IFF_UP_RUNNING))
 
 
-def seed(server: Server) -> None:
-    """Collections with a file that completes, one that fails, one that is cancelled and one that takes its time."""
-    for number in range(COLLECTIONS):
-        collection = server.create_collection(f"fuzzed{number}")
-        server.upload(collection, "lamp.txt", b"The lamp of the lighthouse is lit at dusk. " * 50)
-        server.upload(collection, "binary.txt", bytes(range(256)) * 20)
-        server.upload(collection, "slow.txt", b"slowly", plugin="slow_ingest", params={"seconds": 5})
-        cancelled = server.upload(collection, "slower.txt", b"slowly", plugin="slow_ingest", params={"seconds": 50})
-        server.expect("POST", f"/collections/{collection}/ingestion-jobs/{cancelled}/cancel")
+def seed(server: Server, number: int) -> Ids:
+    """Collections with a file that completes, one that fails, one that is cancelled and one that takes its time.
+
+    :return: first and last id of the collections and of their jobs
+    """
+    collections, jobs = [], []
+    for one in range(COLLECTIONS):
+        collection = server.create_collection(f"fuzzed {number}.{one}")
+        jobs.append(server.upload(collection, "lamp.txt", b"The lamp of the lighthouse is lit at dusk. " * 50))
+        jobs.append(server.upload(collection, "binary.txt", bytes(range(256)) * 20))
+        jobs.append(server.upload(collection, "slow.txt", b"slowly", plugin="slow_ingest", params={"seconds": 5}))
+        jobs.append(server.upload(collection, "slower.txt", b"slowly", plugin="slow_ingest", params={"seconds": 50}))
+        server.expect("POST", f"/collections/{collection}/ingestion-jobs/{jobs[-1]}/cancel")
+        collections.append(collection)
+    job_ids = (jobs[0], jobs[-1])
+    return {"collection_id": (collections[0], collections[-1]), "job_id": job_ids, "file_id": job_ids}
 
 
 def fuzz(server: Server, folder: Path, wanted: int, seconds: float) -> int:
-    """Rounds until *wanted* requests were sent, or *seconds* are over. Deletions of collections come last in each."""
-    schema = folder / "openapi.json"
-    schema.write_text(json.dumps(sharpened(json.loads((ROOT / "docs" / "openapi.json").read_text()))))
+    """Rounds, each on collections of its own, until *wanted* requests were sent, or *seconds* are over.
+
+    Every second round deletes collections too, which leaves little for the other operations.
+    """
     (folder / "schemathesis.toml").write_text(CONFIG)
+    schema = folder / "openapi.json"
     deadline, sent, found, rounds = time.monotonic() + seconds, 0, 0, 0
     while sent < wanted and time.monotonic() < deadline and not found:
         rounds += 1
-        left = max(1, int(deadline - time.monotonic()))
-        examples = max(1, min(ROUND_EXAMPLES, (wanted - sent) // 40))
+        schema.write_text(json.dumps(sharpened(json.loads(KEPT.read_text()), seed(server, rounds))))
         options = ["--exclude-operation-id", "delete_collection"] if rounds % 2 else []
-        count, failed = one_round(server, folder, schema, [*options, "-n", str(examples)], left, rounds)
+        left = max(1, int(min(ROUND_SECONDS, deadline - time.monotonic())))
+        count, failed = one_round(server, folder, schema, options, left, rounds)
         sent, found = sent + count, found + failed
     crashes = server.log.read_text(errors="replace").count("Traceback")
     answers = server.call("GET", "/health")[0]
@@ -118,7 +127,7 @@ def one_round(
         sys.executable, "-m", "schemathesis.cli", "--config-file", str(folder / "schemathesis.toml"), "run",
         str(schema), "--url", server.url, "--header", f"Authorization: Bearer {TOKEN}", "--checks", CHECKS,
         "--workers", "1", "--request-timeout", "40", "--max-time", str(seconds), "--seed", str(seed), "--no-color",
-        "--continue-on-failure", "--suppress-health-check", "all", *options,
+        "--continue-on-failure", "-n", str(ROUND_EXAMPLES), "--suppress-health-check", "all", *options,
     ]  # fmt: skip
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=seconds + 600, check=False)
     print(done.stdout[-30_000:] if done.returncode else done.stdout[-1500:], done.stderr[-3000:], flush=True)
@@ -126,13 +135,14 @@ def one_round(
     return int(count[1].replace(",", "")) if count else 0, int(done.returncode != 0)
 
 
-def sharpened(schema: dict[str, Any]) -> dict[str, Any]:
+def sharpened(schema: dict[str, Any], ids: Ids) -> dict[str, Any]:
     """The schema with ids in paths that mostly exist, and with words that lead somewhere in place of any text."""
     for item in schema["paths"].values():
         for operation in item.values():
             for parameter in operation.get("parameters", []):
-                if parameter["in"] == "path" and parameter["name"].endswith("_id"):
-                    parameter["schema"]["maximum"] = COLLECTIONS * 4
+                if parameter["in"] == "path" and parameter["name"] in ids:
+                    first, last = ids[parameter["name"]]
+                    parameter["schema"] |= {"minimum": first, "maximum": last}
     for component in TAKEN:
         for name, shape in schema["components"]["schemas"][component]["properties"].items():
             if name in WORDS:
