@@ -17,7 +17,7 @@ setup: $(VENV)/.ready ## install what the server needs into .venv
 $(VENV)/.ready: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
-	@echo "Installing about 480 MB into .venv (once) ..."
+	@echo "Installing about 500 MB into .venv (once) ..."
 	@$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -r requirements.txt
 	@touch $@
 
