@@ -44,7 +44,7 @@ lint: $(VENV)/.ready-dev ## style, formatting, missing migrations, a stale docs/
 	@KB_DATA_DIR=$$(mktemp -d) $(SCHEMA) | cmp -s - docs/openapi.json || { echo "docs/openapi.json is stale: run 'make schema' and commit it"; exit 1; }
 
 schema: $(VENV)/.ready-dev ## write docs/openapi.json, the description of the API
-	@KB_DATA_DIR=$$(mktemp -d) $(SCHEMA) > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
+	@made=$$(mktemp) && KB_DATA_DIR=$$(mktemp -d) $(SCHEMA) > $$made && cp $$made docs/openapi.json
 
 fuzz: $(VENV)/.ready-dev ## 20,000 requests, fit and unfit, against a real server: no 5xx, nothing off the schema (half an hour)
 	@$(BIN)/python -m bench.fuzz
