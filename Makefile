@@ -4,8 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+SCHEMA := $(BIN)/python manage.py spectacular --format openapi-json --validate --fail-on-warn
+
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast lint format types chaos bench-floor bench-retrieval reset
+.PHONY: help setup run test test-fast lint format types schema fuzz chaos bench-floor bench-retrieval reset
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -15,7 +17,7 @@ setup: $(VENV)/.ready ## install what the server needs into .venv
 $(VENV)/.ready: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
-	@echo "Installing about 480 MB into .venv (once) ..."
+	@echo "Installing about 500 MB into .venv (once) ..."
 	@$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -r requirements.txt
 	@touch $@
 
@@ -34,11 +36,18 @@ test: $(VENV)/.ready-dev ## lint, types, migrations and every test that this mac
 test-fast: $(VENV)/.ready-dev ## the unit tests, in seconds
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
-lint: $(VENV)/.ready-dev ## style, formatting, missing migrations
+lint: $(VENV)/.ready-dev ## style, formatting, missing migrations, a stale docs/openapi.json
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
 	@KB_DATA_DIR=$$(mktemp -d) $(BIN)/python manage.py makemigrations --check --dry-run
 	@KB_DATA_DIR=$$(mktemp -d) $(BIN)/python manage.py check
+	@KB_DATA_DIR=$$(mktemp -d) $(SCHEMA) | cmp -s - docs/openapi.json || { echo "docs/openapi.json is stale: run 'make schema' and commit it"; exit 1; }
+
+schema: $(VENV)/.ready-dev ## write docs/openapi.json, the description of the API
+	@made=$$(mktemp) && KB_DATA_DIR=$$(mktemp -d) $(SCHEMA) > $$made && cp $$made docs/openapi.json
+
+fuzz: $(VENV)/.ready-dev ## 20,000 requests, fit and unfit, against a real server: no 5xx, nothing off the schema (half an hour)
+	@$(BIN)/python -m bench.fuzz
 
 types: $(VENV)/.ready-dev ## strict type check
 	@KB_DATA_DIR=$$(mktemp -d) $(BIN)/mypy .

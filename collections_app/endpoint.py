@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
+from inspect import getdoc
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
@@ -10,6 +11,7 @@ from rest_framework.renderers import BrowsableAPIRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer, Serializer
+from rest_framework.utils.formatting import markup_description
 
 from collections_app.fields import as_integer
 from collections_app.http import JSONParser, JSONRenderer, Negotiation, content_length
@@ -50,6 +52,16 @@ class Endpoint(viewsets.GenericViewSet[Any]):
     def get_queryset(self) -> QuerySet[Any]:
         """None: views read for themselves, but pages with filters ask for one."""
         return Collection.objects.none()
+
+    def get_view_description(self, html: bool = False) -> Any:
+        """What the page's address does: words of the action, where there is one, rather than of the whole view."""
+        names = dict.fromkeys((getattr(self, "action_map", None) or {}).values())
+        action = self.action or next(iter(names), "")
+        text = getdoc(getattr(self, action, None)) if action else None
+        if not text:
+            return super().get_view_description(html)
+        text = text.replace("``", "")
+        return markup_description(text) if html else text
 
     def get_serializer_class(self) -> type[BaseSerializer[Any]]:
         return self.forms.get(self.action or "", Serializer)

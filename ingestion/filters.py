@@ -99,29 +99,45 @@ class IdsFilter(django_filters.BaseInFilter, django_filters.NumberFilter):  # ty
 class JobsFilter(django_filters.FilterSet):  # type: ignore[misc]
     """Of the list of all jobs, of bulk actions, of the admin and of commands. What is not given filters nothing."""
 
-    status = StatusesFilter(choices=FileStatus.choices, help_text="One status or several, as failed,cancelled")
-    collection = IdsFilter(field_name="collection_id", lookup_expr="in", help_text="Id of a collection, or several")
-    owner = django_filters.CharFilter(help_text="Owner of the collection")
-    plugin = django_filters.CharFilter(field_name="plugin_name", help_text="Name of the ingest plugin")
+    status = StatusesFilter(
+        label="Status", choices=FileStatus.choices, help_text="One status or several, as failed,cancelled"
+    )
+    collection = IdsFilter(
+        label="Collection", field_name="collection_id", lookup_expr="in", help_text="Id of a collection, or several"
+    )
+    owner = django_filters.CharFilter(label="Owner", help_text="Owner of the collection")
+    plugin = django_filters.CharFilter(label="Plugin", field_name="plugin_name", help_text="Name of the ingest plugin")
     code = django_filters.CharFilter(
-        method="with_code", help_text="Error code, as vendor_timeout: of failed jobs, and of those that are tried again"
+        label="Error code",
+        method="with_code",
+        help_text="Error code, as vendor_timeout: of failed jobs, and of those that are tried again",
     )
     group = django_filters.CharFilter(
-        method="of_group", help_text="A group of failures, by its key in GET /ingestion/failures"
+        label="Group of failures",
+        method="of_group",
+        help_text="A group of failures, by its key in GET /ingestion/failures",
     )
-    kind = django_filters.ChoiceFilter(choices=JobKind.choices, help_text="What the job is for")
+    kind = django_filters.ChoiceFilter(label="Kind", choices=JobKind.choices, help_text="What the job is for")
     text = django_filters.CharFilter(
-        method="with_text", help_text="Part of the file's name or its address, or #17 for job 17"
+        label="Text", method="with_text", help_text="Part of the file's name or its address, or #17 for job 17"
     )
     created_after = MomentFilter(
-        field_name="created_at", lookup_expr="gt", help_text="Submitted then or later, as 2026-01-31T09:00:00Z"
+        label="Submitted after",
+        field_name="created_at",
+        lookup_expr="gt",
+        help_text="Submitted then or later, as 2026-01-31T09:00:00Z",
     )
-    created_before = MomentFilter(field_name="created_at", lookup_expr="lte", help_text="Submitted before that moment")
+    created_before = MomentFilter(
+        label="Submitted before", field_name="created_at", lookup_expr="lte", help_text="Submitted before that moment"
+    )
     finished_after = MomentFilter(
-        field_name="processing_completed_at", lookup_expr="gt", help_text="Ended then or later"
+        label="Ended after", field_name="processing_completed_at", lookup_expr="gt", help_text="Ended then or later"
     )
     finished_before = MomentFilter(
-        field_name="processing_completed_at", lookup_expr="lte", help_text="Ended before that moment"
+        label="Ended before",
+        field_name="processing_completed_at",
+        lookup_expr="lte",
+        help_text="Ended before that moment",
     )
 
     class Meta:

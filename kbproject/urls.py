@@ -13,7 +13,8 @@ from ingestion.api.files import FileViewSet, stored_file
 from ingestion.api.intake import SourceViewSet, UploadViewSet
 from ingestion.api.jobs import JobViewSet
 from ingestion.api.many import AllJobsViewSet
-from ingestion.api.system import MetricsView, PublicView, SystemView, root
+from ingestion.api.system import MetricsView, PublicView, StartView, SystemView
+from kbproject.openapi.pages import ReDoc, Swagger, kept_schema
 
 handler400 = bad_request
 handler404 = not_found
@@ -89,7 +90,7 @@ urlpatterns = [
     path("ingestion-jobs/cancel", AllJobsViewSet.as_view({"post": "cancel"}, name="Cancel many"), name="cancel-many"),
     path("ingestion-jobs/<job_id>", AllJobsViewSet.as_view({"get": "retrieve"}, name="Job by number")),
     path("ingestion/failures", AllJobsViewSet.as_view({"get": "failures"}, name="Failures"), name="failures"),
-    path("", root),
+    path("", StartView.as_view({"get": "root"}, name="Start")),
     path("files/<file_id>/content", FileViewSet.as_view({"get": "content"}, name="Content of a file")),
     path("static/<owner>/<collection>/<name>", stored_file),
     path("ingestion/plugins", SystemView.as_view({"get": "plugins"}, name="Plugins")),
@@ -101,6 +102,9 @@ urlpatterns = [
         ),
     ),
     path("database/status", SystemView.as_view({"get": "database"}, name="Database status")),
+    path("openapi.json", kept_schema, name="schema"),
+    path("docs", Swagger.as_view(), name="docs"),
+    path("redoc", ReDoc.as_view(), name="redoc"),
     path("admin/", admin.site.urls),
     path("admin", RedirectView.as_view(url="/admin/", query_string=True)),
     re_path(r"^(?P<address>.+)/$", without_slash),

@@ -6,8 +6,10 @@ from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from django.db.models import QuerySet
+from django.template.loader import render_to_string
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.exceptions import NotFound
+from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
@@ -25,6 +27,20 @@ from ingestion.models import FileRegistry, JobQuerySet
 from ingestion.serializers import AllJobsWantedSerializer, ManyJobsSerializer, RetryManySerializer
 
 
+class Listing(BasePagination):
+    """What the page in the browser needs to know: that this is a list, so that it shows filters, and its next page."""
+
+    display_page_controls = False
+    next_url: str | None = None
+
+    def get_results(self, data: Mapping[str, Any]) -> Any:
+        return data["items"] if "items" in data else data["groups"]
+
+    def to_html(self) -> str:
+        template = "rest_framework/pagination/previous_and_next.html"
+        return render_to_string(template, {"previous_url": None, "next_url": self.next_url})
+
+
 class AllJobsViewSet(IngestionEndpoint):
     """The jobs of all collections."""
 
@@ -32,6 +48,7 @@ class AllJobsViewSet(IngestionEndpoint):
         "retry": RetryManySerializer,
         "cancel": ManyJobsSerializer,
     }
+    pagination_class = Listing
     filter_backends = (DjangoFilterBackend,)
     filterset_class = JobsFilter  # the form of the page
 
@@ -51,13 +68,16 @@ class AllJobsViewSet(IngestionEndpoint):
         except InvalidCursor as error:
             message = "This cursor belongs to no page of this order. Begin again without it."
             raise invalid("query", "cursor", "value_error", message, wanted["cursor"]) from error
+        following = next_page(request, page.next_cursor)
+        if isinstance(self.paginator, Listing):
+            self.paginator.next_url, self.paginator.display_page_controls = following, bool(following)
         return Response(
             {
                 "items": page.items,
                 "limit": wanted["limit"],
                 "total": jobs.count() if wanted["count"] else None,
                 "next_cursor": page.next_cursor,
-                "next": next_page(request, page.next_cursor),
+                "next": following,
             }
         )
 

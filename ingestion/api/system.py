@@ -7,7 +7,6 @@ from django.conf import settings
 from django.db import OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
-from django.views.decorators.csrf import csrf_exempt
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
@@ -30,6 +29,7 @@ class PublicView(Endpoint):
     permission_classes = ()
 
     def health(self, request: Request) -> Response:
+        """Answers as long as the web server does, and asks nothing else."""
         return Response({"status": "ok", "version": settings.VERSION})
 
     def ready(self, request: Request) -> Response:
@@ -41,6 +41,7 @@ class PublicView(Endpoint):
         return answer
 
     def config(self, request: Request) -> Response:
+        """What pages need to know before anybody has logged in."""
         return Response({"refresh_rate": settings.INGESTION_JOB_REFRESH_RATE})
 
 
@@ -64,14 +65,25 @@ class MetricsView(Endpoint):
         return [] if settings.KB_METRICS_PUBLIC else [IsAuthenticated()]
 
     def read(self, request: Request) -> HttpResponse:
+        """Figures in the format of Prometheus, or of OpenMetrics where that is asked for."""
         content, content_type = metrics.exposition(request.META.get("HTTP_ACCEPT", ""))
         return HttpResponse(content, content_type=content_type, headers={"Content-Length": str(len(content))})
 
 
-class SystemView(IngestionEndpoint):
+class StartView(IngestionEndpoint):
+    """Programs get JSON; people are sent to the pages, whether they are logged in or not."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
+            return HttpResponseRedirect("/admin/")
+        return super().dispatch(request, *args, **kwargs)
+
     def root(self, request: Request) -> Response:
+        """Says who is there. Browsers are sent to `/admin/`."""
         return Response({"message": f"KB Server {settings.VERSION}"})
 
+
+class SystemView(IngestionEndpoint):
     def database(self, request: Request) -> Response:
         """Whether the database answers and has this version's tables. Kept in the shape of two stores."""
         errors = database_errors()
@@ -99,15 +111,3 @@ def database_errors() -> list[str]:
     except OperationalError:
         return ["The database does not answer."]
     return [f"Migration {migration} is not applied. Restart the server with `manage.py up`." for migration, _ in plan]
-
-
-_root: Any = SystemView.as_view({"get": "root"})
-
-
-@csrf_exempt
-def root(request: HttpRequest) -> HttpResponseBase:
-    """Programs get JSON; people are sent to the pages."""
-    if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
-        return HttpResponseRedirect("/admin/")
-    answer: HttpResponseBase = _root(request)
-    return answer

@@ -13,16 +13,23 @@ from django.test import Client
 from collections_app import catalogue, search
 from collections_app.models import Collection
 from ingestion import outlook
+from tests.http import described
 from tests.ingestion.factories import make_collection
 
 TOKEN = "test-token-0123456789"
 
 
 class Api(Client):
-    """Django's test client, with the token and JSON bodies."""
+    """Django's test client, with the token and JSON bodies. What is answered has to be what the schema says."""
 
     def __init__(self, token: str | None = TOKEN, **defaults: Any) -> None:
         super().__init__(**({"HTTP_AUTHORIZATION": f"Bearer {token}"} if token else {}), **defaults)
+
+    def request(self, **request: Any) -> Any:
+        response = super().request(**request)
+        if "text/html" not in request.get("HTTP_ACCEPT", ""):
+            described.check(request["REQUEST_METHOD"], response)
+        return response
 
     def send(self, method: str, path: str, body: Any = None, **extra: Any) -> Any:
         data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()

@@ -141,3 +141,28 @@ def test_admin_works_with_and_without_its_slash(browser):
 
 def test_the_servers_own_static_files_live_under_assets(browser):
     assert b"/assets/rest_framework/" in browser.get("/collections").content
+
+
+@pytest.mark.parametrize("path", ["/ingestion-jobs", "/ingestion/failures"])
+def test_lists_across_collections_show_their_filters(browser, collection, path):
+    make_job(collection, FileStatus.FAILED)
+    page = browser.get(path).content.decode()
+    assert 'id="filtersModal"' in page
+    for name in ("status", "code", "created_after"):
+        assert f'name="{name}"' in page
+    assert "invalid name" not in page
+
+
+def test_a_long_list_of_all_jobs_links_to_its_next_page(browser, collection):
+    for _ in range(2):
+        make_job(collection, FileStatus.FAILED)
+    page = browser.get("/ingestion-jobs?limit=1&status=failed").content.decode()
+    following = re.search(r'href="(/ingestion-jobs\?[^"]*cursor=[^"]+)"', page)
+    assert following
+    assert browser.get(following[1].replace("&amp;", "&")).status_code == 200
+    assert "cursor=" not in re.sub(r"<pre.*?</pre>", "", browser.get("/ingestion-jobs").content.decode(), flags=re.S)
+
+
+def test_a_page_says_what_its_address_does(browser, collection):
+    assert b"Failed jobs in groups" in browser.get("/ingestion/failures").content
+    assert b"Queue failed jobs again" in browser.get("/ingestion-jobs/retry").content

@@ -98,7 +98,7 @@ def test_public_addresses_do_not_look_at_the_token(anyone, path, header):
 
 
 @pytest.mark.parametrize(
-    "path", ["/nothing", "/api/collections", "/api/", "/collections/1/nothing", "/docs", "/static/"]
+    "path", ["/nothing", "/api/collections", "/api/", "/collections/1/nothing", "/manual", "/static/"]
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 def test_unknown_addresses_are_404_json_without_a_token(anyone, path, method):
