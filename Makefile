@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Where it is set, as in many containers, each of the server's processes would compile all libraries anew: 3 s of CPU.
+unexport PYTHONDONTWRITEBYTECODE
 
 SCHEMA := $(BIN)/python manage.py spectacular --format openapi-json --validate --fail-on-warn
 
