@@ -185,6 +185,11 @@ def _redacted(name: str, value: Any) -> Any:
     return value
 
 
+def without_masks(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Without secrets that a client sent back as they were shown to it: they stay what they are."""
+    return {name: value for name, value in overrides.items() if not (value == MASK and is_secret_name(name))}
+
+
 def without_paths(details: Any) -> dict[str, Any] | None:
     """Error details without the server's folders. The engine removes them before it stores; imported rows hold them."""
     if not isinstance(details, Mapping):

@@ -13,10 +13,9 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from ingestion import bulk
-from ingestion.api.jobs import without_masks
 from ingestion.bulk import Outcome
 from ingestion.models import LIVE, FileRegistry, FileStatus, JobQuerySet
-from ingestion.wire import redacted
+from ingestion.wire import redacted, without_masks
 
 STEP_SECONDS = 2.0  # then the page comes, and goes on by itself
 SHOWN = 20  # jobs that are named before they are acted on

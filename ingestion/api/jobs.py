@@ -30,7 +30,7 @@ from ingestion.api.base import (
 from ingestion.filters import JobFilter
 from ingestion.models import LIVE, FileRegistry, JobEvent
 from ingestion.serializers import EventsWantedSerializer, JobsWantedSerializer, JobWantedSerializer, RetrySerializer
-from ingestion.wire import MASK, is_secret_name
+from ingestion.wire import without_masks
 
 
 class JobPages(LimitOffsetPagination):
@@ -173,11 +173,6 @@ def wait_for_change(collection_id: int, job_id: int, known: set[str], seconds: f
         same: set[str | None] = {*known} or {reads.tag(collection_id, job_id)}
         waiting.until(lambda: reads.tag(collection_id, job_id) not in same, seconds)
     return {}
-
-
-def without_masks(overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Without secrets that a client sent back as they were shown to it: they stay what they are."""
-    return {name: value for name, value in overrides.items() if not (value == MASK and is_secret_name(name))}
 
 
 def event_object(event: JobEvent) -> dict[str, Any]:

@@ -20,11 +20,11 @@ from collections_app.http import actor
 from collections_app.http_errors import Invalid, invalid
 from ingestion import bulk, failures, reads
 from ingestion.api.base import IngestionEndpoint
-from ingestion.api.jobs import without_masks
 from ingestion.bulk import Outcome
 from ingestion.filters import InvalidCursor, InvalidFilter, JobsFilter, Order, chosen
 from ingestion.models import FileRegistry, JobQuerySet
 from ingestion.serializers import AllJobsWantedSerializer, ManyJobsSerializer, RetryManySerializer
+from ingestion.wire import without_masks
 
 
 class Listing(BasePagination):
