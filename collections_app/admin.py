@@ -1,4 +1,4 @@
-"""Collections and documents for operators: to look at. Whoever wants to change them uses the API."""
+"""Collections, documents and chunks for operators: to look at. Whoever wants to change them uses the API."""
 
 import json
 from datetime import datetime
@@ -15,7 +15,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from collections_app.embeddings.endpoints import shown
-from collections_app.models import Collection, Document
+from collections_app.models import Chunk, ChunkVector, Collection, Document
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -34,6 +34,7 @@ COUNTED = 10_000  # rows of a list that are counted; nobody turns the pages behi
 PRETTY_LENGTH = 20_000
 FIRST_CHUNKS = 5
 CHUNK_LENGTH = 2_000
+BEGINNING = 160  # characters of a chunk in a list
 
 
 # -- What the admin pages share ---------------------------------------------------------------------
@@ -248,11 +249,105 @@ class DocumentAdmin(ReadOnlyAdmin):
             ((chunk.position + 1, chunk.text[:CHUNK_LENGTH], pretty(chunk.metadata)) for chunk in chunks),
         )
         return format_html(
-            '<p>The first {} of {}.</p><ol class="kb-chunks">{}</ol>',
+            '<p>The first {} of {}. {}</p><ol class="kb-chunks">{}</ol>',
             min(FIRST_CHUNKS, document.chunk_count),
             document.chunk_count,
+            list_link("collections_app_chunk", f"document={document.pk}", "All of them"),
             passages,
         )
+
+
+# -- Chunks -----------------------------------------------------------------------------------------
+
+
+class DocumentFilter(admin.SimpleListFilter):
+    """Set by links; there is no list of documents to choose from."""
+
+    title = "document"
+    parameter_name = "document"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(self.value() or "", f"number {self.value()}")] if self.value() else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Chunk]) -> QuerySet[Chunk]:
+        if self.value() is None:
+            return queryset
+        number = whole_number(self.value() or "")
+        return queryset.filter(document_id=number) if number else queryset.none()
+
+
+@admin.register(Chunk)
+class ChunkAdmin(ReadOnlyAdmin):
+    list_display = ("id", "place", "beginning", "characters", "document_link", "collection_name")
+    list_filter = (DocumentFilter,)
+    list_select_related = ("document__collection",)
+    search_fields = ("=id",)
+    search_help_text = "The number of a chunk; within a document, its place there"
+    fieldsets = (
+        (None, {"fields": ("place", "document_link", "collection_name", "neighbours")}),
+        ("Text", {"fields": ("characters", "whole_text"), "classes": ("kb-wide",)}),
+        ("Metadata", {"fields": ("all_metadata", "vector_size"), "classes": ("kb-wide",)}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Chunk]:
+        return super().get_queryset(request).defer("document__collection__embedding_api_key")
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """As it is read within a document, which an index holds; otherwise the newest first."""
+        return ("position",) if request.GET.get("document") else ("-id",)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Chunk], search_term: str
+    ) -> tuple[QuerySet[Chunk], bool]:
+        if not search_term.strip():
+            return queryset, False
+        number = whole_number(search_term)
+        if not number:
+            return queryset.none(), False
+        within = request.GET.get("document")
+        return (queryset.filter(position=number - 1) if within else queryset.filter(pk=number)), False
+
+    @admin.display(description="place")
+    def place(self, chunk: Chunk) -> str:
+        return f"{chunk.position + 1:,} of {chunk.document.chunk_count:,}"
+
+    @admin.display(description="text")
+    def beginning(self, chunk: Chunk) -> str:
+        return f"{chunk.text[:BEGINNING]} …" if len(chunk.text) > BEGINNING else chunk.text
+
+    @admin.display(description="characters")
+    def characters(self, chunk: Chunk) -> str:
+        return f"{len(chunk.text):,}"
+
+    @admin.display(description="document")
+    def document_link(self, chunk: Chunk) -> SafeString:
+        return page_link("collections_app_document", chunk.document_id, chunk.document_id)
+
+    @admin.display(description="collection")
+    def collection_name(self, chunk: Chunk) -> SafeString:
+        collection = chunk.document.collection
+        return page_link("collections_app_collection", collection.pk, collection.name)
+
+    @admin.display(description="beside it")
+    def neighbours(self, chunk: Chunk) -> SafeString | str:
+        around = (chunk.position - 1, chunk.position + 1)
+        found = dict(Chunk.objects.filter(document=chunk.document_id, position__in=around).values_list("position", "pk"))
+        names = zip(around, ("← the one before", "the next one →"), strict=True)
+        links = [(page_link("collections_app_chunk", found[place], name),) for place, name in names if place in found]
+        return format_html_join(" · ", "{}", links) if links else NOTHING
+
+    @admin.display(description="text")
+    def whole_text(self, chunk: Chunk) -> SafeString:
+        return format_html('<pre class="kb-pre">{}</pre>', chunk.text)
+
+    @admin.display(description="metadata")
+    def all_metadata(self, chunk: Chunk) -> SafeString | str:
+        return pretty(chunk.metadata)
+
+    @admin.display(description="vector")
+    def vector_size(self, chunk: Chunk) -> str:
+        vector = ChunkVector.objects.filter(pk=chunk.pk).values_list("vector", flat=True).first()
+        return f"{len(vector) // 4:,} numbers" if vector else "none"
 
 
 def whole_number(text: str) -> int | None:

@@ -12,10 +12,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from django.conf import settings
-from django.db import connection
+from django.db import OperationalError, connection
+from django.db.migrations.executor import MigrationExecutor
 
 from collections_app.embeddings import configured_embeddings, is_installed
 from collections_app.embeddings.breaker import key_for
@@ -30,6 +31,7 @@ logger = logging.getLogger("kb.health")
 
 CHECK_SECONDS = 2.0
 FRESH_SECONDS = 1.0
+Answer = TypeVar("Answer")
 READY, DEGRADED, NOT_READY = "ready", "degraded", "not_ready"
 
 
@@ -55,6 +57,16 @@ class Check:
 def database() -> Finding:
     FileRegistry.objects.exists()
     return Finding(True, "It answers.")
+
+
+def database_errors() -> list[str]:
+    """What is wrong with the database, in sentences; empty when nothing is."""
+    try:
+        executor = MigrationExecutor(connection)
+        plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except OperationalError:
+        return ["The database does not answer."]
+    return [f"Migration {migration} is not applied. Restart the server with `manage.py up`." for migration, _ in plan]
 
 
 def disk() -> Finding:
@@ -113,27 +125,30 @@ CHECKS = (
 # -- Asking them ------------------------------------------------------------------------------------
 
 
-class Asked:
-    """One check, running in a thread of its own."""
+class Asked(Generic[Answer]):
+    """A check that runs in a thread of its own. ``error`` is set where it failed instead of answering."""
 
-    def __init__(self, check: Check) -> None:
-        self.check = check
-        self.finding: Finding | None = None
-        self.thread = threading.Thread(target=self._run, name=f"check-{check.name}", daemon=True)
+    def __init__(self, name: str, ask: Callable[[], Answer]) -> None:
+        self.name = name
+        self.error: Exception | None = None
+        self._ask = ask
+        self._answer: Answer | None = None
+        self.thread = threading.Thread(target=self._run, name=f"check-{name}", daemon=True)
         self.thread.start()
 
     def _run(self) -> None:
         try:
-            self.finding = self.check.ask()
+            self._answer = self._ask()
         except Exception as error:
-            logger.warning("The check of the %s failed (%s)", self.check.name, error)
-            self.finding = Finding(False, "It does not answer as it should.")
+            logger.warning("The check of the %s failed (%s)", self.name, error)
+            self.error = error
         finally:
             connection.close()  # this thread's own
 
-    def wait(self, seconds: float) -> Finding:
+    def wait(self, seconds: float) -> Answer | None:
+        """The answer; None while there is none, or after a failure."""
         self.thread.join(max(0.0, seconds))
-        return self.finding or Finding(False, f"No answer within {CHECK_SECONDS:g} seconds.")
+        return self._answer
 
 
 class Readiness:
@@ -141,7 +156,7 @@ class Readiness:
 
     def __init__(self, checks: tuple[Check, ...] = CHECKS) -> None:
         self.checks = checks
-        self._running: dict[str, Asked] = {}
+        self._running: dict[str, Asked[Finding]] = {}
         self._guard = threading.Lock()
         self._known: tuple[float, dict[str, Any]] | None = None
 
@@ -151,7 +166,7 @@ class Readiness:
             return self._known[1]
         ends = time.monotonic() + CHECK_SECONDS
         asked = [self._ask(check) for check in self.checks]
-        findings = [one.wait(ends - time.monotonic()) for one in asked]
+        findings = [finding_of(one, ends - time.monotonic()) for one in asked]
         report = {
             "status": verdict(self.checks, findings),
             "checks": [
@@ -162,13 +177,21 @@ class Readiness:
         self._known = time.monotonic(), report
         return report
 
-    def _ask(self, check: Check) -> Asked:
+    def _ask(self, check: Check) -> Asked[Finding]:
         """The check that runs already, or one that is begun."""
         with self._guard:
             running = self._running.get(check.name)
             if running is None or not running.thread.is_alive():
-                running = self._running[check.name] = Asked(check)
+                running = self._running[check.name] = Asked(check.name, check.ask)
             return running
+
+
+def finding_of(asked: Asked[Finding], seconds: float) -> Finding:
+    if found := asked.wait(seconds):
+        return found
+    if asked.error:
+        return Finding(False, "It does not answer as it should.")
+    return Finding(False, f"No answer within {CHECK_SECONDS:g} seconds.")
 
 
 def verdict(checks: tuple[Check, ...], findings: list[Finding]) -> str:

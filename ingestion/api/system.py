@@ -4,8 +4,6 @@ import hmac
 from typing import Any
 
 from django.conf import settings
-from django.db import OperationalError, connection
-from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import IsAuthenticated
@@ -18,7 +16,7 @@ from collections_app.http import BearerAuthentication, StaffSessionAuthenticatio
 from collections_app.models import Collection
 from ingestion import metrics
 from ingestion.api.base import IngestionEndpoint
-from ingestion.health import NOT_READY, readiness
+from ingestion.health import NOT_READY, database_errors, readiness
 from plugins.catalogue import is_enabled, listing_entry
 
 
@@ -101,13 +99,3 @@ class SystemView(IngestionEndpoint):
         modes = settings.KB_PLUGIN_MODES
         installed = catalogue.current().ingest
         return Response([listing_entry(info, modes) for name, info in installed.items() if is_enabled(name, modes)])
-
-
-def database_errors() -> list[str]:
-    """What is wrong with the database, in sentences; empty when nothing is."""
-    try:
-        executor = MigrationExecutor(connection)
-        plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    except OperationalError:
-        return ["The database does not answer."]
-    return [f"Migration {migration} is not applied. Restart the server with `manage.py up`." for migration, _ in plan]

@@ -17,6 +17,7 @@ from tests.collections_app.factories import fill, make_collection, unit_rows
 pytestmark = pytest.mark.django_db
 COLLECTIONS = "/admin/collections_app/collection/"
 DOCUMENTS = "/admin/collections_app/document/"
+CHUNKS = "/admin/collections_app/chunk/"
 HOSTILE = "<script>alert(1)</script>"
 
 
@@ -89,6 +90,37 @@ def test_a_long_chunk_is_cut(operator: Client) -> None:
     assert "x" * 2_001 not in text_of(operator.get(f"{DOCUMENTS}{document.pk}/change/"))
 
 
+def test_a_document_leads_to_its_chunks_in_reading_order(operator: Client) -> None:
+    collection = make_collection()
+    document = fill(collection, unit_rows(3))
+    fill(collection, unit_rows(2), file_id=2)
+    assert f"{CHUNKS}?document={document.pk}" in text_of(operator.get(f"{DOCUMENTS}{document.pk}/change/"))
+    chunks = list(document.chunks.order_by("position"))
+    for query, expected in {
+        f"document={document.pk}": chunks,
+        f"document={document.pk}&q=2": [chunks[1]],
+        f"q={chunks[2].pk}": [chunks[2]],
+        "q=nonsense": [],
+        "document=nonsense": [],
+    }.items():
+        assert listed(operator.get(f"{CHUNKS}?{query}")) == [chunk.pk for chunk in expected], query
+    assert len(listed(operator.get(CHUNKS))) == 5
+
+
+def test_a_chunk_shows_all_its_text_its_metadata_and_leads_to_its_neighbours(operator: Client) -> None:
+    document = fill(make_collection(), unit_rows(3, 8))
+    first, middle, last = document.chunks.order_by("position")
+    Chunk.objects.filter(pk=middle.pk).update(text="x" * 10_000, metadata={"page": 7})
+    text = text_of(operator.get(f"{CHUNKS}{middle.pk}/change/"))
+    assert "x" * 10_000 in text
+    assert "2 of 3" in text
+    assert "8 numbers" in text
+    assert "&quot;page&quot;: 7" in text
+    assert f'href="{CHUNKS}{first.pk}/change/"' in text
+    assert f'href="{CHUNKS}{last.pk}/change/"' in text
+    assert "the next one" not in text_of(operator.get(f"{CHUNKS}{last.pk}/change/"))
+
+
 def test_documents_are_found_by_state_and_by_job(operator: Client) -> None:
     collection = make_collection()
     published = fill(collection, unit_rows(1), file_id=3)
@@ -114,16 +146,19 @@ def test_hostile_names_and_texts_stay_text(operator: Client) -> None:
     )
     document = fill(collection, unit_rows(1))
     Chunk.objects.filter(document=document).update(text=HOSTILE, metadata={HOSTILE: HOSTILE})
-    for page in (COLLECTIONS, f"{COLLECTIONS}{collection.pk}/change/", DOCUMENTS, f"{DOCUMENTS}{document.pk}/change/"):
+    chunk = document.chunks.get()
+    pages = {COLLECTIONS: collection, DOCUMENTS: document, CHUNKS: chunk}
+    for page in (*pages, *(f"{page}{row.pk}/change/" for page, row in pages.items())):
         assert "<script>alert(1)" not in text_of(operator.get(page))
 
 
-@pytest.mark.parametrize("address", [COLLECTIONS, DOCUMENTS])
+@pytest.mark.parametrize("address", [COLLECTIONS, DOCUMENTS, CHUNKS])
 def test_a_list_costs_as_many_queries_for_100_rows_as_for_two(operator: Client, address: str) -> None:
     def grow(count: int) -> None:
         for _ in range(count):
             collection = make_collection()
-            Document.objects.create(collection=collection, file_id=collection.pk, run_id=uuid.uuid4())
+            document = Document.objects.create(collection=collection, file_id=collection.pk, run_id=uuid.uuid4())
+            Chunk.objects.create(document=document, position=0, text="Some text.")
 
     def cost() -> int:
         with CaptureQueriesContext(connection) as queries:
@@ -140,19 +175,20 @@ def test_a_list_costs_as_many_queries_for_100_rows_as_for_two(operator: Client, 
 def test_nobody_adds_edits_or_deletes_rows(operator: Client) -> None:
     collection = make_collection()
     document = fill(collection, unit_rows(1))
-    for address, pk in ((COLLECTIONS, collection.pk), (DOCUMENTS, document.pk)):
+    for address, pk in ((COLLECTIONS, collection.pk), (DOCUMENTS, document.pk), (CHUNKS, document.chunks.get().pk)):
         assert operator.get(f"{address}add/").status_code == 403
         assert operator.get(f"{address}{pk}/delete/").status_code == 403
         assert operator.post(f"{address}{pk}/change/", {"name": "other"}).status_code == 403
         operator.post(address, {"action": "delete_selected", "_selected_action": [str(pk)], "post": "yes"})
     assert Collection.objects.filter(pk=collection.pk, name=collection.name).exists()
     assert Document.objects.filter(pk=document.pk).exists()
+    assert document.chunks.count() == 1
 
 
 def test_staff_without_permissions_see_nothing(client: Client) -> None:
     document = fill(make_collection(), unit_rows(1))
     client.force_login(get_user_model().objects.create_user("staff", is_staff=True))
-    for address in (COLLECTIONS, DOCUMENTS, f"{DOCUMENTS}{document.pk}/change/"):
+    for address in (COLLECTIONS, DOCUMENTS, f"{DOCUMENTS}{document.pk}/change/", CHUNKS):
         assert client.get(address).status_code == 403
 
 

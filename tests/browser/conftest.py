@@ -1,0 +1,124 @@
+"""Pages in a real browser (the system's Chromium, without a window), before a real server with real workers.
+
+``KB_SCREENSHOTS=DIR`` keeps the pictures that tests take.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from bench.server import ROOT, Server
+from tests.server.conftest import QUICK
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = [
+    "--no-sandbox",  # CI runs as root, where Chromium refuses its own
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+PATIENCE = 20_000  # milliseconds that a page may take to show something, on a busy machine
+ADD_USER = """
+import django, sys
+django.setup()
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+name, password, kind, *permissions = sys.argv[1:]
+user = get_user_model().objects.create_user(
+    name, password=password, is_staff=kind != "plain", is_superuser=kind == "superuser"
+)
+user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+"""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.slow)
+
+
+class Site(Server):
+    """A server that people can log in to."""
+
+    def add_user(self, name: str, password: str, kind: str = "plain", *permissions: str) -> None:
+        """*kind*: plain, staff (with these permissions only) or superuser."""
+        environment = {**self.environment, "DJANGO_SETTINGS_MODULE": "kbproject.settings"}
+        command = [sys.executable, "-c", ADD_USER, name, password, kind, *permissions]
+        subprocess.run(command, cwd=ROOT, env=environment, check=True)
+
+
+@pytest.fixture(scope="module")
+def make_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Site]]:
+    """Running servers with settings of their own; they end with the file's tests."""
+    made: list[Site] = []
+
+    def make(**settings: Any) -> Site:
+        made.append(Site(tmp_path_factory.mktemp("site"), **{**QUICK, **settings}))
+        made[-1].start()
+        return made[-1]
+
+    yield make
+    for site in made:
+        site.end()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One for the tests of a file: Django forbids its database to a thread in which Playwright's loop runs."""
+    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if not found:
+        pytest.skip("no Chromium is installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def make_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Pages of separate visitors. Whatever a page says in the console or throws fails the test."""
+    trouble: list[str] = []
+    contexts = []
+
+    def make(**options: Any) -> Page:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE)
+        page = context.new_page()
+        page.on("pageerror", lambda error: trouble.append(str(error)))
+        page.on("console", lambda said: trouble.append(said.text) if said.type == "error" else None)
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert not trouble, trouble
+
+
+@pytest.fixture
+def page(make_page: Callable[..., Page]) -> Page:
+    return make_page()
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Callable[[Page, str], None]:
+    """Keep what the page shows as ``{name}.png``."""
+    folder = Path(os.environ.get("KB_SCREENSHOTS") or tmp_path)
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def picture(page: Page, name: str) -> None:
+        path = folder / f"{name}.png"
+        page.screenshot(path=path, full_page=True)
+        assert path.stat().st_size > 5000  # not a blank page
+
+    return picture
