@@ -57,11 +57,13 @@ class Judged:
 
     @property
     def within(self) -> bool:
-        return self.answer.low <= self.left <= self.answer.high
+        low, high = self.answer.low, self.answer.high
+        return low is not None and high is not None and low <= self.left <= high
 
     @property
     def factor(self) -> float:
         """By which the estimate was too long or too short, 1 is exact."""
+        assert self.answer.likely is not None
         said, real = max(LEAST_SECONDS, self.answer.likely), max(LEAST_SECONDS, self.left)
         return max(said / real, real / said)
 

@@ -331,7 +331,8 @@ class ChunkAdmin(ReadOnlyAdmin):
     @admin.display(description="beside it")
     def neighbours(self, chunk: Chunk) -> SafeString | str:
         around = (chunk.position - 1, chunk.position + 1)
-        found = dict(Chunk.objects.filter(document=chunk.document_id, position__in=around).values_list("position", "pk"))
+        beside = Chunk.objects.filter(document=chunk.document_id, position__in=around)
+        found = dict(beside.values_list("position", "pk"))
         names = zip(around, ("← the one before", "the next one →"), strict=True)
         links = [(page_link("collections_app_chunk", found[place], name),) for place, name in names if place in found]
         return format_html_join(" · ", "{}", links) if links else NOTHING

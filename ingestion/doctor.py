@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -438,10 +439,14 @@ def examine(wanted: dict[str, Check], seconds: float = CHECK_SECONDS) -> Iterato
     yield from side_by_side(wanted, seconds)
 
 
+def findings_of(check: Check) -> list[Diagnosis]:
+    return list(check())
+
+
 def side_by_side(wanted: dict[str, Check], seconds: float) -> Iterator[Examination]:
     """Each in a thread, since a disk or a vendor that hangs can be waited for without end."""
     ends = time.monotonic() + seconds
-    asked = {name: health.Asked(name, lambda check=check: list(check())) for name, check in wanted.items()}
+    asked = {name: health.Asked(name, partial(findings_of, check)) for name, check in wanted.items()}
     for name, one in asked.items():
         findings = one.wait(ends - time.monotonic())
         if findings is None:

@@ -14,7 +14,7 @@ atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 for name in [
     name for name in os.environ if name.startswith(("KB_", "EMBEDDINGS_", "PLUGIN_", "INGESTION_", "MAX_CONC"))
 ]:
-    if name not in {"KB_TEST_DATABASE", "KB_FORBID_SKIPS"}:
+    if name not in {"KB_TEST_DATABASE", "KB_FORBID_SKIPS", "KB_SCREENSHOTS"}:
         del os.environ[name]
 for name in ("DATABASE_URL", "REDIS_URL", "HOME_URL", "HOST", "PORT"):
     os.environ.pop(name, None)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from bench.server import ROOT, Server
 from tests.server.conftest import QUICK
@@ -28,6 +28,7 @@ FLAGS = [
     "--no-first-run",
 ]
 PATIENCE = 20_000  # milliseconds that a page may take to show something, on a busy machine
+expect.set_options(timeout=PATIENCE)
 ADD_USER = """
 import django, sys
 django.setup()

@@ -5,6 +5,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
 
+import psutil
 import pytest
 from django.core.management import call_command
 from django.db import connection
@@ -40,13 +41,17 @@ def a_worker(own_place):
     return presence.this_worker()
 
 
+class Web(Serving):
+    answer: object
+
+
 @pytest.fixture
 def web(settings):
     """A web server of some version."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            body = json.dumps(web.answer).encode()
+            body = json.dumps(running.answer).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -55,10 +60,10 @@ def web(settings):
         def log_message(self, *args):
             pass
 
-    with Serving(Handler) as web:
-        web.answer = {"status": "ok", "version": settings.VERSION}
-        settings.PORT = web.port
-        yield web
+    with Web(Handler) as running:
+        running.answer = {"status": "ok", "version": settings.VERSION}
+        settings.PORT = running.port
+        yield running
 
 
 @pytest.fixture
@@ -147,17 +152,14 @@ def test_jobs_of_silent_workers_are_told(examined, a_worker):
 def test_a_job_that_waits_long_and_one_that_stalls_are_told(examined, a_worker):
     collection = make_collection()
     long_ago = datetime.now(UTC) - timedelta(hours=3)
-    waits = make_job(collection)
-    FileRegistry.objects.filter(pk=waits.pk).update(created_at=long_ago, updated_at=long_ago)
     timings = [{"stage": name, "duration_ms": 1000} for name in ("conversion", "embedding")]
     for _ in range(outlook.LEAST):
-        done = make_job(collection)
-        FileRegistry.objects.filter(pk=done.pk).update(
-            status=FileStatus.COMPLETED, attempt=1, file_size=100, document_count=3,
-            processing_stats={"stage_timings": timings},
-        )  # fmt: skip
-    stalls = make_job(collection, file_size=100)
-    FileRegistry.objects.filter(pk=stalls.pk).update(status=FileStatus.PROCESSING, stage_started_at=long_ago)
+        done = make_job(collection, FileStatus.COMPLETED, file_size=100)
+        FileRegistry.objects.filter(pk=done.pk).update(processing_stats={"stage_timings": timings})
+    stalls = make_job(collection, FileStatus.PROCESSING, file_size=100)
+    FileRegistry.objects.filter(pk=stalls.pk).update(stage_started_at=long_ago)
+    waits = make_job(collection)  # last: the others would claim it
+    FileRegistry.objects.filter(pk=waits.pk).update(created_at=long_ago, updated_at=long_ago)
     code, found = examined("--only", "jobs")
     assert code == 1
     assert "3.0 hours" in found["jobs"][0][1]
@@ -189,7 +191,7 @@ def test_a_network_file_system_under_the_database_is_critical(examined, monkeypa
     class Mounted:
         mountpoint, fstype = "/", "nfs4"
 
-    monkeypatch.setattr(doctor.psutil, "disk_partitions", lambda all: [Mounted])
+    monkeypatch.setattr(psutil, "disk_partitions", lambda all: [Mounted])
     assert doctor.file_system_of(tmp_path / "not" / "there") == "nfs4"
     code, found = examined("--only", "database")
     assert code == 2
@@ -266,7 +268,7 @@ def test_vendors_of_collections_that_fail_are_named(examined):
 def test_stored_keys_that_nobody_can_read_any_more_are_critical(examined, settings):
     make_collection(embedding_api_key=crypto.encrypt("sk-1"))
     assert examined("--only", "vendor")[0] == 0
-    settings.SECRET_KEY = "another key, since somebody lost the first one"  # noqa: S105
+    settings.SECRET_KEY = "another key, since somebody lost the first one"
     code, found = examined("--only", "vendor")
     assert code == 2
     assert found["vendor"][0][1].startswith("1 stored API key")
