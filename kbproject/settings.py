@@ -39,7 +39,8 @@ SESSION_COOKIE_NAME = "kb_session"
 CSRF_COOKIE_NAME = "kb_csrf"
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
-LOGIN_URL = "admin:login"
+LOGIN_URL = "ui:login"
+CSRF_FAILURE_VIEW = "ingestion.ui.pages.csrf_failure"
 KB_IDEMPOTENCY_HOURS = env.integer("KB_IDEMPOTENCY_HOURS", 24, low=1)  # how long an Idempotency-Key is known
 KB_LINK_TTL = env.integer("KB_LINK_TTL", 0)  # seconds a signed link lives; 0: as long as its file
 
@@ -141,6 +142,9 @@ KB_MIN_FREE_MB = env.integer("KB_MIN_FREE_MB", 256)
 # -- Language and time ----------------------------------------------------------------------------
 
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("es", "Español")]  # of the pages; the API speaks English
+LANGUAGE_COOKIE_NAME = "kb_language"
+LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True

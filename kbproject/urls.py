@@ -7,13 +7,14 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import RedirectView
 
 from collections_app.api import EmbeddingsConfigView, OwnerKeysView
-from collections_app.http_errors import bad_request, not_found, server_error
+from collections_app.http_errors import bad_request, not_found
 from ingestion.api.collections import CollectionViewSet
 from ingestion.api.files import FileViewSet, stored_file
 from ingestion.api.intake import SourceViewSet, UploadViewSet
 from ingestion.api.jobs import JobViewSet
 from ingestion.api.many import AllJobsViewSet
 from ingestion.api.system import MetricsView, PublicView, StartView, SystemView
+from ingestion.ui.pages import server_error
 from kbproject.openapi.pages import ReDoc, Swagger, kept_schema
 
 handler400 = bad_request
@@ -105,6 +106,8 @@ urlpatterns = [
     path("openapi.json", kept_schema, name="schema"),
     path("docs", Swagger.as_view(), name="docs"),
     path("redoc", ReDoc.as_view(), name="redoc"),
+    path("ui/", include("ingestion.ui.urls")),
+    path("ui", RedirectView.as_view(url="/ui/", query_string=True)),
     path("admin/", admin.site.urls),
     path("admin", RedirectView.as_view(url="/admin/", query_string=True)),
     re_path(r"^(?P<address>.+)/$", without_slash),

@@ -73,11 +73,11 @@ class StartView(IngestionEndpoint):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
-            return HttpResponseRedirect("/admin/")
+            return HttpResponseRedirect("/ui/")
         return super().dispatch(request, *args, **kwargs)
 
     def root(self, request: Request) -> Response:
-        """Says who is there. Browsers are sent to `/admin/`."""
+        """Says who is there. Browsers are sent to `/ui/`."""
         return Response({"message": f"KB Server {settings.VERSION}"})
 
 

@@ -70,7 +70,7 @@ class Wanted:
 
     def by(self, sort: str) -> str:
         """The address of the same jobs sorted by *sort*; sorted by it already, the other way round."""
-        return self.query(sort=sort, reverse=sort == self.sort and not self.reverse, page=1)
+        return self.query(sort=sort, reverse=sort == self.sort and not self.reverse, page=1) or "?"
 
     @property
     def descends(self) -> bool:

@@ -1,0 +1,100 @@
+"""What the templates under ``ui/`` say numbers, times and statuses with."""
+
+from typing import Any
+
+from django import template
+from django.conf import settings
+from django.templatetags.static import static
+from django.utils.translation import gettext_lazy as _
+
+from ingestion.models import LIVE, FileStatus
+from ingestion.ui import words
+
+register = template.Library()
+
+STATUSES = {
+    FileStatus.PENDING: _("Pending"),
+    FileStatus.PROCESSING: _("Processing"),
+    FileStatus.COMPLETED: _("Completed"),
+    FileStatus.FAILED: _("Failed"),
+    FileStatus.CANCELLED: _("Cancelled"),
+    FileStatus.DELETED: _("Deleted"),
+}
+STAGES = {
+    "waiting": _("Waiting"),
+    "reading": _("Reading"),
+    "conversion": _("Reading"),
+    "adding": _("Adding chunks"),
+    "embedding": _("Adding chunks"),
+}
+EVENTS = {
+    "submitted": _("Submitted"),
+    "claimed": _("Started"),
+    "stage": _("Stage"),
+    "warning": _("Warning"),
+    "completed": _("Completed"),
+    "failed": _("Failed"),
+    "retried": _("Queued again"),
+    "retry_scheduled": _("Next try scheduled"),
+    "cancelled": _("Cancelled"),
+    "rescued": _("Taken back from a lost worker"),
+    "released": _("Given back"),
+    "deleted": _("Deleted"),
+}
+
+register.filter("amount", words.amount)
+register.filter("bytes", words.size)
+register.filter("span", words.span)
+register.filter("ago", words.ago)
+register.filter("moment", words.parsed)
+
+
+@register.filter
+def status_word(status: str) -> Any:
+    return STATUSES.get(FileStatus(status), status)
+
+
+@register.filter
+def stage_word(name: str) -> Any:
+    return STAGES.get(name, name.replace("_", " "))
+
+
+@register.filter
+def event_word(kind: str) -> Any:
+    return EVENTS.get(kind, kind.replace("_", " "))
+
+
+@register.filter
+def is_live(status: str) -> bool:
+    return status in LIVE
+
+
+@register.simple_tag
+def remaining(job: dict[str, Any]) -> str:
+    """How long a live job will still take, as a range; empty where too little is known."""
+    low, high = job.get("eta_low_seconds"), job.get("eta_high_seconds")
+    return words.range_of(low, high) if low is not None and high is not None else ""
+
+
+@register.simple_tag
+def asset(name: str) -> str:
+    """The address of a file of ours, another one with each version, so that browsers may keep it."""
+    return f"{static(name)}?{settings.VERSION}"
+
+
+@register.simple_tag
+def page_query(wanted: Any, **changes: Any) -> str:
+    """The query of the same list with something else: ``{% page_query wanted page=2 %}``."""
+    return str(wanted.query(**changes)) or "?"
+
+
+@register.simple_tag
+def sorted_by(wanted: Any, key: str) -> str:
+    """The query of the same list in another order."""
+    return str(wanted.by(key))
+
+
+@register.filter
+def unlocalized(value: Any) -> str:
+    """A number as attributes want it, in every language."""
+    return str(value)

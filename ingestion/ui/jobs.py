@@ -1,0 +1,356 @@
+"""The page of a collection: its jobs as they go on, and what is done with them, one or many."""
+
+import time
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import parse_etags
+from django.utils.translation import get_language, ngettext
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+
+from collections_app import catalogue
+from collections_app.models import Chunk, Collection
+from ingestion import bulk, reads, services
+from ingestion.failures import remedy_for
+from ingestion.models import LIVE, FileRegistry, FileStatus, JobEvent, JobQuerySet
+from ingestion.ui import access, figures
+from ingestion.ui.fields import entered, fields
+from ingestion.ui.listing import Wanted, jobs_of, listed, page_number
+from ingestion.ui.pages import page
+from ingestion.ui.words import amount
+
+DIARY = 100  # latest entries
+CHUNKS = 20  # on a page of them
+AT_ONCE = 2000  # jobs that one request acts on
+STAGES = 40
+
+
+# -- The page ---------------------------------------------------------------------------------------
+
+
+@page
+@require_GET
+def collection(request: HttpRequest, collection_id: int, job_id: int | None = None) -> HttpResponse:
+    """All of it; with *job_id* that job's dialog is open."""
+    found = access.collection_for(request.user, collection_id)
+    context = {**alive(request, found, job_id), "days": figures.days(found), "stages": figures.stages(found)}
+    if job_id is not None and context["job"] is None:
+        raise Http404
+    return render(request, "ui/collection.html", context)
+
+
+@page
+@require_GET
+def live(request: HttpRequest, collection_id: int) -> HttpResponse:
+    """The parts of the page that change, whatever their number, for the script that keeps it fresh.
+
+    304 while nothing has changed since the answer whose ETag is sent back.
+    """
+    found = access.collection_for(request.user, collection_id)
+    job = request.GET.get("job", "")
+    context = alive(request, found, int(job) if job.isascii() and job.isdigit() and len(job) < 19 else None)
+    tag = etag(context)
+    if tag in parse_etags(request.headers.get("If-None-Match", "")):
+        return HttpResponse(status=304, headers={"ETag": tag})
+    response = render(request, "ui/live.html", context)
+    response["ETag"] = tag
+    return response
+
+
+def alive(request: HttpRequest, found: Collection, job_id: int | None) -> dict[str, Any]:
+    """What the changing parts are made of."""
+    counts = reads.counts(found.pk)
+    if counts is None:
+        raise Http404
+    wanted = Wanted.of(request.GET.dict())
+    listing = listed(found, wanted, counts.by_status)
+    strip = figures.strip(found, counts.by_status)
+    job = reads.job(found.pk, job_id) if job_id is not None else None
+    return {
+        "collection": found,
+        "may_change": access.may_change(request.user, found),
+        "listing": listing,
+        "wanted": listing.wanted,
+        "strip": strip,
+        "job": job,
+        "live": strip.live or listing.live or bool(job and job["status"] in LIVE),
+        "refresh": settings.INGESTION_JOB_REFRESH_RATE,
+        **(details(request, found, job) if job else {}),
+    }
+
+
+def etag(context: Mapping[str, Any]) -> str:
+    """Changes with what the page shows; and each minute, since ages do."""
+    strip, listing, job = context["strip"], context["listing"], context["job"]
+    seen = [
+        get_language(),
+        int(time.time() // 60),
+        context["may_change"],
+        listing.mark,
+        listing.wanted,
+        strip.counts,
+        strip.chunks,
+        [(one["id"], one["updated_at"]) for one in (*strip.running, *strip.failures)],
+        job and (job["id"], job["updated_at"], job["status"], job["stalled"], job["queue_position"]),
+        [event.pk for event in context.get("diary", ())][-1:],
+    ]
+    return f'W/"{zlib.crc32(repr(seen).encode("utf-8", "replace")):x}"'
+
+
+def details(request: HttpRequest, found: Collection, job: Mapping[str, Any]) -> dict[str, Any]:
+    """What the dialog of a job shows beside the job itself."""
+    diary = list(JobEvent.objects.filter(job_id=job["id"]).order_by("-pk")[:DIARY])[::-1]
+    info = catalogue.current().ingest.get(job["plugin_name"])
+    failed = job["status"] == FileStatus.FAILED
+    may_retry = failed and access.may_change(request.user, found)
+    remedy = remedy_for(job["error_code"] or "") if failed else None
+    stats = job["processing_stats"] or {}
+    files = stats.get("output_files") or {}
+    return {
+        "diary": diary,
+        "warnings": [event for event in diary if event.kind == "warning"],
+        "remedy": remedy,
+        "stages_of_job": list(timed(stats)),
+        "artefacts": artefacts(job, files),
+        "fields": fields(info, {**job["plugin_params"], **(remedy.params if remedy else {})}, addresses=True)
+        if may_retry and info
+        else [],
+        "close": reverse("ui:collection", args=[found.pk]) + Wanted.of(request.GET.dict()).query(),
+    }
+
+
+def timed(stats: Mapping[str, Any]) -> Iterator[tuple[str, float, float]]:
+    """Each stage's name, seconds, and share of the longest in percent. Rows of other servers may hold anything."""
+    given = stats.get("stage_timings")
+    timings = [
+        (str(one.get("stage", "")), one["duration_ms"] / 1000)
+        for one in (given if isinstance(given, list) else [])
+        if isinstance(one, Mapping) and isinstance(one.get("duration_ms"), int | float)
+    ][-STAGES:]
+    longest = max((seconds for _name, seconds in timings), default=0.0) or 1.0
+    for name, seconds in timings:
+        yield name, seconds, 100 * seconds / longest
+
+
+def artefacts(job: Mapping[str, Any], files: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What there is to open: words and address."""
+    found = [(_("Original"), job["file_url"])] if job["status"] != FileStatus.DELETED else []
+    found.append((_("As Markdown"), files.get("markdown_url")))
+    images = files.get("images")
+    for number, address in enumerate(images if isinstance(images, list) else [], 1):
+        found.append((_("Picture %(number)s") % {"number": number}, address))
+    return [(words, address) for words, address in found[:40] if is_safe(address)]
+
+
+def is_safe(address: Any) -> bool:
+    """An address that may stand in a link: a source may be called ``javascript:…``."""
+    return isinstance(address, str) and address.startswith(("http://", "https://", "/static/"))
+
+
+# -- The chunks of a job ----------------------------------------------------------------------------
+
+
+@page
+@require_GET
+def chunks(request: HttpRequest, collection_id: int, job_id: int) -> HttpResponse:
+    """The text as questions find it, in reading order."""
+    found = access.collection_for(request.user, collection_id)
+    job = reads.job(found.pk, job_id)
+    if job is None:
+        raise Http404
+    rows = Chunk.objects.filter(
+        document__file_id=job_id, document__published_at__isnull=False, document__withdrawn_at__isnull=True
+    )
+    total = rows.count()
+    pages = max(1, -(-total // CHUNKS))
+    number = min(pages, page_number(request.GET.get("page", "")))
+    first = (number - 1) * CHUNKS
+    context = {
+        "collection": found,
+        "job": job,
+        "chunks": rows.order_by("position")[first : first + CHUNKS],
+        "total": total,
+        "page": number,
+        "pages": pages,
+    }
+    return render(request, "ui/chunks.html", context)
+
+
+# -- What is done with one job ----------------------------------------------------------------------
+
+
+@page
+@require_POST
+def act(request: HttpRequest, collection_id: int, job_id: int, verb: str) -> HttpResponse:
+    """*verb*: retry, cancel or delete. What destroys something is asked for first."""
+    found = access.own_collection(request.user, collection_id)
+    job = FileRegistry.objects.filter(pk=job_id, collection=found).select_related("collection").first()
+    if job is None:
+        raise Http404
+    if verb != "retry" and (question := unsure(request, one_question(verb, job))):
+        return question
+    by = request.user.get_username()
+    try:
+        if verb == "retry":
+            services.retry(job, overrides_of(request, job), by=by)
+            messages.success(request, _("“%(name)s” is queued again.") % {"name": job.original_filename})
+        elif verb == "cancel":
+            services.cancel(job, by=by)
+            messages.success(
+                request, _("“%(name)s” is cancelled. Nothing of it is kept.") % {"name": job.original_filename}
+            )
+        else:
+            gone = services.delete(job, by=by)
+            said = _("“%(name)s” is deleted, with %(chunks)s chunks.")
+            messages.success(request, said % {"name": job.original_filename, "chunks": amount(gone.chunks)})
+            return redirect(list_address(request, found))
+    except (services.WrongState, services.UnknownPlugin, services.InvalidParameters) as error:
+        messages.error(request, str(error))
+    return redirect(job_address(request, found, job_id))
+
+
+def overrides_of(request: HttpRequest, job: FileRegistry) -> dict[str, Any] | None:
+    """The parameters of the form that differ from the job's own; None when the form had none."""
+    info = catalogue.current().ingest.get(job.plugin_name)
+    if info is None or "with-parameters" not in request.POST:
+        return None
+    given = entered(info, request.POST)
+    return {name: value for name, value in given.items() if same_text(job.plugin_params.get(name)) != same_text(value)}
+
+
+def same_text(value: Any) -> str:
+    """A value as the form sends it, to tell what was changed."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "\n".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
+
+
+def one_question(verb: str, job: FileRegistry) -> tuple[str, str, str]:
+    """Title, consequence, and the words of the button."""
+    name = {"name": job.original_filename}
+    if verb == "cancel":
+        return (
+            _("Cancel “%(name)s”?") % name,
+            _("It stops within a second. Nothing of it will be found, and nothing is kept."),
+            _("Cancel the job"),
+        )
+    return (
+        _("Delete “%(name)s”?") % name,
+        _("Its file and its %(chunks)s chunks are removed for good. This cannot be undone.")
+        % {"chunks": amount(job.document_count)},
+        _("Delete it"),
+    )
+
+
+# -- What is done with many -------------------------------------------------------------------------
+
+
+@page
+@require_POST
+def many(request: HttpRequest, collection_id: int) -> HttpResponse:
+    """Those that were chosen, or all that the page's filter matches."""
+    found = access.own_collection(request.user, collection_id)
+    verb = request.POST.get("verb", "")
+    if verb not in {"retry", "cancel", "delete"}:
+        raise PermissionDenied
+    jobs = chosen_jobs(request, found, verb)
+    if not jobs.exists():
+        messages.warning(request, _("None of the chosen jobs is in a status for this."))
+        return redirect(list_address(request, found))
+    if question := unsure(request, many_question(verb, jobs.count())):
+        return question
+    by = request.user.get_username()
+    verbs = {"retry": bulk.retry, "cancel": bulk.cancel, "delete": bulk.delete}
+    tell(request, verb, list(verbs[verb](jobs, by=by, limit=AT_ONCE)))
+    if left := max(0, jobs.count()) if request.POST.get("all") and verb != "retry" else 0:
+        messages.info(request, _("%(number)s are left. Do it again for the rest.") % {"number": amount(left)})
+    return redirect(list_address(request, found))
+
+
+def chosen_jobs(request: HttpRequest, found: Collection, verb: str) -> JobQuerySet:
+    """Of the chosen jobs those that the verb can do something to."""
+    if request.POST.get("all"):
+        jobs = jobs_of(found, Wanted.of(request.GET.dict()))
+    else:
+        numbers = [int(text) for text in request.POST.getlist("jobs")[:AT_ONCE] if text.isascii() and text.isdigit()]
+        jobs = FileRegistry.objects.filter(collection=found, pk__in=[number for number in numbers if number < 2**63])
+    return jobs.failed() if verb == "retry" else jobs.live() if verb == "cancel" else jobs
+
+
+def many_question(verb: str, number: int) -> tuple[str, str, str]:
+    count = {"number": amount(number)}
+    if verb == "retry":
+        return (
+            ngettext("Retry %(number)s failed job?", "Retry %(number)s failed jobs?", number) % count,
+            _("They are queued again with the parameters that they had."),
+            _("Retry"),
+        )
+    if verb == "cancel":
+        return (
+            ngettext("Cancel %(number)s job?", "Cancel %(number)s jobs?", number) % count,
+            _("They stop within a second. Nothing of them will be found, and nothing is kept."),
+            _("Cancel them"),
+        )
+    return (
+        ngettext("Delete %(number)s job?", "Delete %(number)s jobs?", number) % count,
+        _("Their files and all their chunks are removed for good. This cannot be undone."),
+        _("Delete them"),
+    )
+
+
+def tell(request: HttpRequest, verb: str, outcomes: Iterable[bulk.Outcome]) -> None:
+    """What became of them, and why some were left alone."""
+    found = list(outcomes)
+    done = sum(outcome.done for outcome in found)
+    count = {"number": amount(done)}
+    said = {
+        "retry": ngettext("%(number)s job is queued again.", "%(number)s jobs are queued again.", done),
+        "cancel": ngettext("%(number)s job is cancelled.", "%(number)s jobs are cancelled.", done),
+        "delete": ngettext("%(number)s job is deleted.", "%(number)s jobs are deleted.", done),
+    }
+    messages.success(request, said[verb] % count)
+    for reason, number in Counter(outcome.detail for outcome in found if not outcome.done).most_common(3):
+        left = ngettext("%(number)s was left alone: %(reason)s", "%(number)s were left alone: %(reason)s", number)
+        messages.warning(request, left % {"number": amount(number), "reason": reason})
+
+
+# -- Ways back, and questions -----------------------------------------------------------------------
+
+
+def unsure(request: HttpRequest, question: tuple[str, str, str]) -> HttpResponse | None:
+    """The question as a page, unless it was answered: the page's script asks without leaving it."""
+    if request.POST.get("sure") == "1":
+        return None
+    title, consequence, button = question
+    carried = [(name, value) for name in request.POST for value in request.POST.getlist(name)]
+    context = {
+        "title": title,
+        "consequence": consequence,
+        "button": button,
+        "carried": [pair for pair in carried if pair[0] != "csrfmiddlewaretoken"],
+        "back": request.headers.get("Referer", "") if is_own(request) else "/ui/",
+        "action": request.get_full_path(),
+    }
+    return render(request, "ui/confirm.html", context)
+
+
+def is_own(request: HttpRequest) -> bool:
+    """Whether the request comes from one of our pages."""
+    return request.headers.get("Referer", "").startswith(f"{request.scheme}://{request.get_host()}/ui/")
+
+
+def list_address(request: HttpRequest, found: Collection) -> str:
+    return reverse("ui:collection", args=[found.pk]) + Wanted.of(request.GET.dict()).query()
+
+
+def job_address(request: HttpRequest, found: Collection, job_id: int) -> str:
+    return reverse("ui:job", args=[found.pk, job_id]) + Wanted.of(request.GET.dict()).query()

@@ -1,0 +1,82 @@
+"""Numbers, times and moments as people read them, in their language."""
+
+from datetime import UTC, datetime
+
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+DAY = 86400
+
+
+def amount(number: float) -> str:
+    """``12,345`` as the reader's language groups it."""
+    return number_format(number, force_grouping=True, decimal_pos=0)
+
+
+def size(count: int) -> str:
+    """Bytes: ``812 B``, ``3.4 MB``."""
+    value = float(count)
+    for unit in ("B", "KB", "MB"):
+        if value < 1000:
+            return f"{number_format(value, decimal_pos=0 if unit == 'B' or value >= 100 else 1)} {unit}"
+        value /= 1000
+    return f"{number_format(value, decimal_pos=1)} GB"
+
+
+def span(seconds: float | None) -> str:
+    """``0.4 s``, ``12 s``, ``3 min``, ``2 h``, ``5 d``; empty for an unknown one."""
+    if seconds is None:
+        return ""
+    if seconds < 0.05:
+        return "< 0.1 s"
+    if seconds < 10:
+        return f"{number_format(seconds, decimal_pos=1)} s"
+    for unit, length in (("d", DAY), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def range_of(low: float, high: float) -> str:
+    """``about 20 s``, or ``20 s – 2 min`` where they are told apart."""
+    low_text, high_text = span(_rounded(low)), span(_rounded(high))
+    return _("about %(span)s") % {"span": high_text} if low_text == high_text else f"{low_text} – {high_text}"
+
+
+def _rounded(seconds: float) -> float:
+    """Nobody wants an estimate to the tenth of a second."""
+    return max(1.0, float(round(seconds))) if seconds < 60 else seconds
+
+
+def ago(at: datetime | None) -> str:
+    if at is None:
+        return ""
+    seconds = (datetime.now(UTC) - aware(at)).total_seconds()
+    if seconds < 60:
+        return _("just now")
+    for length, words in ((DAY, ngettext_days), (3600, ngettext_hours), (60, ngettext_minutes)):
+        if seconds >= length:
+            return words(int(seconds // length))
+    return _("just now")
+
+
+def ngettext_days(number: int) -> str:
+    return ngettext("%(number)s day ago", "%(number)s days ago", number) % {"number": amount(number)}
+
+
+def ngettext_hours(number: int) -> str:
+    return ngettext("%(number)s hour ago", "%(number)s hours ago", number) % {"number": number}
+
+
+def ngettext_minutes(number: int) -> str:
+    return ngettext("%(number)s minute ago", "%(number)s minutes ago", number) % {"number": number}
+
+
+def parsed(moment: str | None) -> datetime | None:
+    """A moment of an API answer."""
+    return datetime.fromisoformat(moment) if moment else None
+
+
+def aware(at: datetime) -> datetime:
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -1,0 +1,159 @@
+// Many files at once: each is sent in a request of its own, with a bar, a few at a time.
+
+import { fit } from "./params.js";
+
+const form = document.getElementById("files");
+const AT_ONCE = 3;
+
+if (form) {
+  const words = form.dataset;
+  const drop = document.getElementById("drop");
+  const list = document.getElementById("uploads");
+  const plugin = form.elements.plugin;
+  const waiting = [];
+  let sending = 0;
+  let done = 0;
+  let total = 0;
+
+  // -- Choosing how they are read -------------------------------------------------------------------
+
+  const showPlugin = () => {
+    for (const set of form.querySelectorAll("fieldset[data-plugin]")) {
+      set.hidden = set.disabled = set.dataset.plugin !== plugin.value;
+    }
+    document.getElementById("pick-files").accept = plugin.selectedOptions[0].dataset.accept || "";
+    fit(form);
+  };
+  plugin.addEventListener("change", showPlugin);
+  showPlugin();
+
+  // -- Choosing files -------------------------------------------------------------------------------
+
+  for (const input of form.querySelectorAll("input[type=file]")) {
+    input.addEventListener("change", () => {
+      take([...input.files]);
+      input.value = "";
+    });
+  }
+  for (const name of ["dragenter", "dragover"]) {
+    drop.addEventListener(name, (event) => {
+      event.preventDefault();
+      drop.classList.add("over");
+    });
+  }
+  for (const name of ["dragleave", "drop"]) drop.addEventListener(name, () => drop.classList.remove("over"));
+  drop.addEventListener("drop", async (event) => {
+    event.preventDefault();
+    const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry && item.webkitGetAsEntry());
+    const loose = [...event.dataTransfer.files];
+    take(entries.some(Boolean) ? (await Promise.all(entries.filter(Boolean).map(within))).flat() : loose);
+  });
+
+  /** The files of a dropped file or folder. */
+  async function within(entry) {
+    if (entry.isFile) return [await new Promise((resolve, reject) => entry.file(resolve, reject))];
+    const reader = entry.createReader();
+    const found = [];
+    for (;;) {
+      const batch = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+      if (!batch.length) return (await Promise.all(found.map(within))).flat();
+      found.push(...batch);
+    }
+  }
+
+  // -- Sending --------------------------------------------------------------------------------------
+
+  function take(files) {
+    for (const file of files) {
+      if (file.name.startsWith(".")) continue; // what systems leave in folders
+      total += 1;
+      const row = makeRow(file);
+      if (!file.size) refuse(row, words.empty, false);
+      else if (file.size > Number(words.largest) * 2 ** 20) refuse(row, words.tooLarge, false);
+      else waiting.push(row);
+    }
+    document.getElementById("sending").hidden = !total;
+    count();
+    next();
+  }
+
+  function makeRow(file) {
+    const node = document.createElement("li");
+    const what = Object.assign(document.createElement("span"), { className: "what", textContent: file.webkitRelativePath || file.name });
+    const bar = Object.assign(document.createElement("progress"), { max: 1, value: 0 });
+    bar.setAttribute("aria-label", file.name);
+    const how = Object.assign(document.createElement("span"), { className: "how muted", textContent: words.waits });
+    node.append(what, bar, how);
+    list.append(node);
+    return { file, node, what, bar, how };
+  }
+
+  function next() {
+    while (sending < AT_ONCE && waiting.length) send(waiting.shift());
+  }
+
+  function send(row) {
+    sending += 1;
+    const body = new FormData();
+    const fields = new FormData(form);
+    for (const [name, value] of fields) if (!(value instanceof File)) body.append(name, value);
+    body.append("file", row.file); // last, so that the server knows how to read it before it arrives
+    const request = new XMLHttpRequest();
+    request.open("POST", form.action);
+    request.setRequestHeader("X-Requested-With", "fetch");
+    request.setRequestHeader("X-CSRFToken", form.elements.csrfmiddlewaretoken.value);
+    request.responseType = "json";
+    request.upload.addEventListener("progress", (event) => {
+      if (event.lengthComputable) row.bar.value = event.loaded / event.total;
+    });
+    const stop = Object.assign(document.createElement("button"), { type: "button", className: "link", textContent: words.stop });
+    stop.addEventListener("click", () => request.abort());
+    row.how.replaceChildren(stop);
+    request.addEventListener("load", () => answered(row, request));
+    request.addEventListener("error", () => refuse(row, words.broken, true));
+    request.addEventListener("abort", () => refuse(row, words.stopped, true));
+    request.addEventListener("loadend", () => {
+      sending -= 1;
+      count();
+      next();
+    });
+    request.send(body);
+  }
+
+  function answered(row, request) {
+    const said = request.response || {};
+    if (request.status >= 400 || !said.job) {
+      refuse(row, said.detail || `${words.failed} (${request.status})`, request.status >= 500 || request.status === 401);
+      return;
+    }
+    done += 1;
+    row.bar.value = 1;
+    const link = Object.assign(document.createElement("a"), { href: said.address, textContent: said.skipped ? words.skipped : words.done });
+    row.how.replaceChildren(link);
+  }
+
+  function refuse(row, reason, again) {
+    row.bar.value = 0;
+    row.how.replaceChildren(words.failed);
+    const why = Object.assign(document.createElement("span"), { className: "why", textContent: `${reason} ` });
+    if (again) {
+      const button = Object.assign(document.createElement("button"), { type: "button", className: "link", textContent: words.again });
+      button.addEventListener("click", () => {
+        why.remove();
+        waiting.push(row);
+        row.how.textContent = words.waits;
+        next();
+      });
+      why.append(button);
+    }
+    row.node.append(why);
+  }
+
+  function count() {
+    document.getElementById("sending-count").textContent = words.count.replace("{done}", String(done)).replace("{total}", String(total));
+  }
+
+  window.addEventListener("beforeunload", (event) => {
+    if (sending || waiting.length) event.preventDefault();
+  });
+}
