@@ -229,7 +229,7 @@ def back(found: Collection, kind: str) -> HttpResponse:
 def submitted(
     request: HttpRequest,
     found: Collection,
-    name: str,
+    plugin_name: str,
     upload: storage.Upload | None = None,
     *,
     extra: Mapping[str, Any] | None = None,
@@ -238,13 +238,13 @@ def submitted(
     """:raises Refused: in words for people
     :raises DuplicateFound: it was to be skipped
     """
-    info = plugin(name)
-    given = entered(info, request.POST) if request.POST.get("plugin") == name else {}
+    info = plugin(plugin_name)
+    given = entered(info, request.POST) if request.POST.get("plugin") == plugin_name else {}
     wanted = request.POST.get("on_duplicate", "")
     try:
         return services.submit(
             found,
-            name,
+            plugin_name,
             {**given, **(extra or {})},
             upload=upload,
             on_duplicate=wanted if wanted in OnDuplicate.values else OnDuplicate.SKIP,

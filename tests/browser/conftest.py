@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from bench.server import ROOT, Server
 from tests.server.conftest import QUICK
@@ -85,6 +85,11 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+def is_trouble(said: ConsoleMessage) -> bool:
+    """Answers of 4xx and broken connections are what some tests are about."""
+    return said.type == "error" and not said.text.startswith("Failed to load resource")
+
+
 @pytest.fixture
 def make_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     """Pages of separate visitors. Whatever a page says in the console or throws fails the test."""
@@ -97,7 +102,10 @@ def make_page(browser: Browser) -> Iterator[Callable[..., Page]]:
         context.set_default_timeout(PATIENCE)
         page = context.new_page()
         page.on("pageerror", lambda error: trouble.append(str(error)))
-        page.on("console", lambda said: trouble.append(said.text) if said.type == "error" else None)
+        page.on("console", lambda said: trouble.append(said.text) if is_trouble(said) else None)
+        page.on(
+            "response", lambda answer: trouble.append(f"{answer.status} {answer.url}") if answer.status >= 500 else None
+        )
         return page
 
     yield make

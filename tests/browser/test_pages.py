@@ -1,0 +1,503 @@
+"""What teachers do on the pages: feed, watch, understand, mend, cancel, ask. With real jobs, workers and browser."""
+
+import itertools
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, Request, expect
+
+from tests.browser.conftest import Site
+from tests.support.site import Site as WebSite
+
+PASSWORD = "correct horse battery"
+REFRESH = 1
+PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True, "device_scale_factor": 2}
+TEXT = "\n\n".join(f"Paragraph {number} speaks of mitochondria and the energy of the cell." for number in range(40))
+
+
+@pytest.fixture(scope="module")
+def site(make_site: Callable[..., Site]) -> Site:
+    site = make_site(INGESTION_JOB_REFRESH_RATE=REFRESH, KB_FETCH_ALLOW_PRIVATE="127.0.0.0/8")
+    site.add_user("ana", PASSWORD)
+    site.add_user("ben", PASSWORD)
+    site.add_user("olga", PASSWORD, "superuser")
+    return site
+
+
+@pytest.fixture
+def web() -> Iterator[WebSite]:
+    with WebSite() as running:
+        yield running
+
+
+@pytest.fixture
+def enter(site: Site, make_page: Callable[..., Page]) -> Callable[..., Page]:
+    """A page of somebody who is logged in."""
+
+    def enter(name: str = "ana", **options: Any) -> Page:
+        page = make_page(**options)
+        page.goto(f"{site.url}/ui/login")
+        page.get_by_label("User name").fill(name)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Log in").click()
+        expect(page.get_by_role("heading", name="Collections")).to_be_visible()
+        return page
+
+    return enter
+
+
+@pytest.fixture
+def page(enter: Callable[..., Page]) -> Page:
+    return enter()
+
+
+def row(page: Page, job: int) -> Any:
+    return page.locator(f"#row-{job}")
+
+
+def dialog(page: Page) -> Any:
+    return page.locator("dialog#job")
+
+
+def slow(site: Site, collection: int, name: str = "slow.txt", seconds: float = 4.0, steps: int = 20) -> int:
+    return site.upload(collection, name, TEXT.encode(), "slow_ingest", {"seconds": seconds, "steps": steps})
+
+
+def ticks(page: Page) -> list[float]:
+    """Moments of the requests with which the page keeps itself fresh, as they come."""
+    asked: list[float] = []
+
+    def note(request: Request) -> None:
+        if "/live?" in request.url:
+            asked.append(time.monotonic())
+
+    page.on("request", note)
+    return asked
+
+
+def read_slowly(page: Page) -> None:
+    """In the form for files: three seconds for each."""
+    page.get_by_label("Plugin").select_option("slow_ingest")
+    settings = page.locator("fieldset[data-plugin=slow_ingest]")
+    settings.get_by_text("More settings").click()
+    settings.get_by_label("how long the conversion takes").fill("3")
+    settings.get_by_label("in how many steps it reports").fill("15")
+
+
+# -- Feeding and watching ---------------------------------------------------------------------------
+
+
+def test_files_are_dropped_in_and_watched_until_they_are_completed(
+    page: Page, site: Site, tmp_path: Path, picture: Any
+) -> None:
+    page.get_by_role("link", name="New collection").first.click()
+    page.get_by_label("Name").fill("Cell biology")
+    page.get_by_label("Description").fill("Lecture notes of the first year.")
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_text("“Cell biology” is ready")).to_be_visible()
+
+    files = []
+    for name in ("one.txt", "two.md", "empty.txt"):
+        (tmp_path / name).write_text("" if name == "empty.txt" else TEXT + name)
+        files.append(tmp_path / name)
+    read_slowly(page)
+    picture(page, "pages-add")
+    page.locator("#pick-files").set_input_files(files)
+    expect(page.locator("#sending-count")).to_have_text("2 of 3 taken in")
+    expect(page.locator("#uploads li").filter(has_text="empty.txt")).to_contain_text("The file is empty.")
+    picture(page, "pages-uploads")
+    page.get_by_role("link", name="Watch them").click()
+
+    rows = page.locator("#jobs tbody tr")
+    expect(rows).to_have_count(2)
+    bar = rows.filter(has_text="one.txt").locator("progress")
+    seen = set()
+    expect(bar).to_be_visible()
+    picture(page, "pages-running")
+    while rows.filter(has_text="one.txt").get_attribute("data-status") != "completed":
+        if bar.count():
+            seen.add(float(bar.get_attribute("value", timeout=2000) or 0))
+        page.wait_for_timeout(200)
+    assert len(seen) >= 2, seen
+    expect(rows.filter(has_text="one.txt")).to_contain_text("Completed")
+    expect(rows.filter(has_text="two.md")).to_contain_text("Completed")
+    expect(page.locator(".tile").first).to_contain_text("80")
+    picture(page, "pages-completed")
+
+    # The same file again is there already.
+    page.get_by_role("link", name="Add", exact=True).click()
+    read_slowly(page)
+    page.locator("#pick-files").set_input_files(files[:1])
+    expect(page.locator("#uploads li")).to_contain_text("Is there already")
+
+
+def test_a_job_is_watched_in_a_dialog_with_an_address_of_its_own(page: Page, site: Site, picture: Any) -> None:
+    collection = site.create_collection("Watched", owner="ana")
+    job = site.upload(collection, "long.txt", TEXT.encode() * 100, "slow_ingest", {"seconds": 3, "steps": 30})
+    page.goto(f"{site.url}/ui/collections/{collection}")
+    page.get_by_role("link", name="long.txt").first.click()
+    expect(page).to_have_url(re.compile(rf"/ui/collections/{collection}/jobs/{job}$"))
+    expect(dialog(page).get_by_role("heading", name="long.txt")).to_be_visible()
+    expect(dialog(page).locator(".saying")).to_contain_text(re.compile(r"Step \d+ of 30"))
+    expect(dialog(page).locator("#job-chunks")).to_have_count(0)  # stages are no chunks
+    picture(page, "pages-job-running")
+    expect(dialog(page).locator(".job-state")).to_contain_text("Completed")
+    expect(dialog(page).locator(".diary")).to_contain_text("Started by worker")
+    picture(page, "pages-job-completed")
+    page.keyboard.press("Escape")
+    expect(dialog(page)).not_to_be_visible()
+    expect(page).to_have_url(f"{site.url}/ui/collections/{collection}")
+    page.go_forward()
+    expect(dialog(page).get_by_role("heading", name="long.txt")).to_be_visible()
+    page.reload()
+    expect(dialog(page).get_by_role("heading", name="long.txt")).to_be_visible()
+    dialog(page).get_by_role("link", name=re.compile("Its .* chunks")).click()
+    expect(page.locator(".passages li")).to_have_count(20)
+    expect(page.locator(".passages li").first).to_contain_text("mitochondria")
+    picture(page, "pages-chunks")
+
+
+def test_chunks_are_counted_only_while_they_are_added(page: Page, site: Site) -> None:
+    collection = site.create_collection("Counted", owner="ana")
+    site.upload(collection, "huge.txt", TEXT.encode() * 4000, params={"chunk_size": 300, "chunk_overlap": 0})
+    page.goto(f"{site.url}/ui/collections/{collection}")
+    page.get_by_role("link", name="huge.txt").first.click()
+    expect(dialog(page).locator("#job-chunks")).to_have_text(re.compile(r"[\d,]+ / [\d,]+ chunks added"))
+    page.keyboard.press("Escape")
+
+
+def test_a_job_that_fails_says_why_and_is_retried_with_what_helps(
+    page: Page, site: Site, web: WebSite, picture: Any
+) -> None:
+    web.page("/robots.txt", "User-agent: *\nDisallow: /", Content_Type="text/plain")
+    web.article("/course", "The course begins in September and ends in June. " * 20)
+    page.goto(f"{site.url}/ui/collections/new")
+    page.get_by_label("Name").fill("Web")
+    page.get_by_role("button", name="Create").click()
+    page.get_by_role("link", name="Web pages").click()
+    picture(page, "pages-web")
+    page.get_by_label("Addresses of web pages").fill(f"{web.url}/course")
+    page.get_by_label("How many links away").fill("0")
+    page.get_by_role("button", name="Fetch").click()
+    expect(dialog(page).locator(".failure")).to_contain_text("robots.txt")
+    expect(dialog(page).locator(".remedy")).to_contain_text("respect_robots")
+    picture(page, "pages-job-failed")
+    expect(
+        dialog(page).get_by_role("button", name="Retry with these")
+    ).to_be_visible()  # unfolded, since it is what helps
+    dialog(page).get_by_text("More settings").click()
+    expect(dialog(page).locator("[name=param-respect_robots]")).not_to_be_checked()  # set as the remedy says
+    dialog(page).get_by_role("button", name="Retry with these").click()
+    expect(dialog(page).locator(".job-state")).to_contain_text("Completed")
+    expect(dialog(page).locator(".diary")).to_contain_text("Queued again")
+    assert "/course" in web.paths()
+
+
+def test_a_cancel_asks_first_and_then_really_stops(page: Page, site: Site, picture: Any) -> None:
+    collection = site.create_collection("Cancelled", owner="ana")
+    job = slow(site, collection, "endless.txt", seconds=100, steps=1000)
+    page.goto(f"{site.url}/ui/collections/{collection}/jobs/{job}")
+    expect(dialog(page).locator(".job-state")).to_contain_text("Processing")
+    dialog(page).get_by_role("button", name="Cancel").click()
+    question = page.locator("dialog#sure")
+    expect(question).to_contain_text("Cancel “endless.txt”?")
+    picture(page, "pages-sure")
+    question.get_by_role("button", name="Keep it as it is").click()
+    assert site.job(collection, job)["status"] == "processing"
+    dialog(page).get_by_role("button", name="Cancel").click()
+    question.get_by_role("button", name="Cancel the job").click()
+    expect(dialog(page).locator(".job-state")).to_contain_text("Cancelled")
+    assert site.job(collection, job)["status"] == "cancelled"
+
+
+# -- Polling ----------------------------------------------------------------------------------------
+
+
+def test_the_page_asks_as_often_as_the_server_says_and_stops_when_all_have_ended(page: Page, site: Site) -> None:
+    collection = site.create_collection("Ticks", owner="ana")
+    jobs = [slow(site, collection, f"{number}.txt", seconds=5) for number in range(2)]
+    page.goto(f"{site.url}/ui/collections/{collection}")
+    asked = ticks(page)
+    for job in jobs:
+        expect(row(page, job)).to_have_attribute("data-status", "completed")
+    between = [later - earlier for earlier, later in itertools.pairwise(asked)]
+    assert len(between) >= 3
+    assert min(between) >= 0.9 * REFRESH, between  # one request a tick, however many rows
+    count = len(asked)
+    page.wait_for_timeout(3000 * REFRESH)
+    assert len(asked) == count
+
+
+def test_nothing_is_asked_while_the_page_is_hidden_and_it_catches_up_on_return(page: Page, site: Site) -> None:
+    collection = site.create_collection("Hidden", owner="ana")
+    job = slow(site, collection, seconds=4)
+    page.goto(f"{site.url}/ui/collections/{collection}")
+    expect(row(page, job).locator("progress")).to_be_visible()
+    turn = "value => { Object.defineProperty(document, 'hidden', { get: () => value, configurable: true });" \
+        " document.dispatchEvent(new Event('visibilitychange')); }"  # fmt: skip
+    page.evaluate(turn, True)
+    page.wait_for_timeout(500)  # one may be under way
+    asked = ticks(page)
+    assert site.wait(collection, job)["status"] == "completed"
+    assert asked == []
+    expect(row(page, job)).to_have_attribute("data-status", "processing")
+    page.evaluate(turn, False)
+    expect(row(page, job)).to_have_attribute("data-status", "completed")
+    assert len(asked) == 1
+
+
+def test_a_server_that_is_away_is_said_and_asked_less_often_until_it_is_back(
+    make_page: Any, site: Site, enter: Any
+) -> None:
+    page = enter()
+    collection = site.create_collection("Away", owner="ana")
+    job = slow(site, collection, seconds=100, steps=1000)
+    page.goto(f"{site.url}/ui/collections/{collection}")
+    expect(row(page, job).locator("progress")).to_be_visible()
+    page.context.set_offline(True)
+    away = page.locator("#connection")
+    expect(away).to_contain_text(f"Next try in {REFRESH} s.")
+    expect(away).to_contain_text(f"Next try in {4 * REFRESH} s.")
+    page.context.set_offline(False)
+    expect(away).not_to_be_visible()
+    site.call("POST", f"/collections/{collection}/ingestion-jobs/{job}/cancel")
+    expect(row(page, job)).to_have_attribute("data-status", "cancelled")
+
+
+def test_what_somebody_has_chosen_opened_and_typed_survives_the_ticks(page: Page, site: Site) -> None:
+    collection = site.create_collection("Kept", owner="ana")
+    site.wait(collection, site.upload(collection, "still.txt", TEXT.encode()))
+    job = slow(site, collection, seconds=6)
+    page.goto(f"{site.url}/ui/collections/{collection}")
+    asked = ticks(page)
+    box = row(page, job).get_by_role("checkbox")
+    box.check()
+    page.get_by_label("Find by name or address").fill("half a wo")
+    expect(page.locator("#chosen")).to_have_text("1 chosen")
+    count = len(asked)
+    while len(asked) < count + 3:
+        page.wait_for_timeout(100)
+    expect(box).to_be_checked()
+    expect(page.get_by_label("Find by name or address")).to_have_value("half a wo")
+    expect(page.get_by_label("Find by name or address")).to_be_focused()
+    expect(row(page, job)).to_have_attribute("data-status", "completed")
+    expect(box).to_be_checked()
+    expect(page.locator("#announcer")).to_have_text("slow.txt: Completed")
+
+
+# -- Many, and finding them -------------------------------------------------------------------------
+
+
+def test_jobs_are_filtered_sorted_and_acted_on_together(page: Page, site: Site, picture: Any) -> None:
+    collection = site.create_collection("Many", owner="ana")
+    for name in ("apple.txt", "banana.txt", "cherry.txt"):
+        site.wait(collection, site.upload(collection, name, f"{name} {TEXT}".encode()))
+    for number in range(2):
+        job = site.upload(collection, f"broken {number}.pdf", b"nothing", plugin="markitdown_ingest")
+        assert site.wait(collection, job)["status"] == "failed"
+    page.goto(f"{site.url}/ui/collections/{collection}")
+    names = page.locator("#jobs tbody .source a")
+    page.get_by_role("columnheader").get_by_role("link", name="Source").click()
+    expect(names.first).to_have_text("apple.txt")
+    page.get_by_role("columnheader").get_by_role("link", name="Source").click()
+    expect(names.first).to_have_text("cherry.txt")
+    page.get_by_label("Find by name or address").fill("an")
+    page.get_by_role("button", name="Find").click()
+    expect(names).to_have_text(["banana.txt"])
+    page.goto(f"{site.url}/ui/collections/{collection}")
+    page.locator(".filters").get_by_role("link", name="Failed").click()
+    expect(names).to_have_count(2)
+    page.get_by_label("Choose all on this page").check()
+    expect(page.locator("#chosen")).to_have_text("2 chosen")
+    picture(page, "pages-chosen")
+    page.locator("#bulk-bar").get_by_role("button", name="Delete").click()
+    page.locator("dialog#sure").get_by_role("button", name="Delete them").click()
+    expect(page.get_by_text("2 jobs are deleted.")).to_be_visible()
+    expect(page.get_by_role("heading", name="No job fits")).to_be_visible()
+    assert len(site.expect("GET", f"/collections/{collection}/ingestion-jobs")["items"]) == 3
+
+
+# -- Who sees what ----------------------------------------------------------------------------------
+
+
+def test_two_people_cannot_see_each_others_collections(enter: Any, site: Site, picture: Any) -> None:
+    hers = site.create_collection("Hers alone", owner="ana")
+    job = site.upload(hers, "secret.txt", TEXT.encode())
+    shared = site.create_collection("For everybody", owner="ana", visibility="public")
+    ben = enter("ben")
+    expect(ben.get_by_role("link", name="For everybody")).to_be_visible()
+    expect(ben.get_by_role("link", name="Hers alone")).to_have_count(0)
+    for address in ("", f"/jobs/{job}", f"/jobs/{job}/chunks", "/live", "/ask?q=mitochondria", "/add", "/delete"):
+        answer = ben.request.get(f"{site.url}/ui/collections/{hers}{address}")
+        assert answer.status == 404, address
+        assert "secret.txt" not in answer.text()
+    ben.goto(f"{site.url}/ui/collections/{shared}")
+    expect(ben.get_by_role("link", name="Add", exact=True)).to_have_count(0)
+    assert ben.request.get(f"{site.url}/ui/collections/{shared}/add").status == 403
+    staff = enter("olga")
+    expect(staff.get_by_role("link", name="Hers alone")).to_be_visible()
+    staff.get_by_label("Owner").select_option("ana")
+    staff.get_by_role("button", name="Search").click()
+    expect(staff.get_by_role("link", name="Hers alone")).to_be_visible()
+
+
+def test_whoever_is_logged_out_meanwhile_is_told_and_led_back(page: Page, site: Site) -> None:
+    collection = site.create_collection("Logged out", owner="ana")
+    job = slow(site, collection, seconds=100, steps=1000)
+    page.goto(f"{site.url}/ui/collections/{collection}")
+    expect(row(page, job).locator("progress")).to_be_visible()
+    page.context.clear_cookies(name="kb_session")
+    expect(page.locator("#connection")).to_contain_text("You are logged out.")
+    site.call("POST", f"/collections/{collection}/ingestion-jobs/{job}/cancel")
+    page.locator("#connection").get_by_role("link", name="Log in").click()
+    page.get_by_label("User name").fill("ana")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page).to_have_url(f"{site.url}/ui/collections/{collection}")
+
+
+# -- Text, videos, asking, languages ----------------------------------------------------------------
+
+
+def test_pasted_text_is_read_and_answers_questions_with_its_place(page: Page, site: Site, picture: Any) -> None:
+    collection = site.create_collection("Pasted", owner="ana")
+    page.goto(f"{site.url}/ui/collections/{collection}/add?kind=text")
+    page.get_by_label("Title").fill("Opening hours")
+    page.get_by_label("Text", exact=True).fill(
+        "# Library\n\nThe library opens at nine and closes at eight.\n\n# Café\n\nThe café sells soup & <b>bread</b>."
+    )
+    page.get_by_role("button", name="Add the text").click()
+    expect(dialog(page).locator(".job-state")).to_contain_text("Completed")
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Ask", exact=True).click()
+    page.get_by_label("What do you want to know?").fill("When does the library close?")
+    page.get_by_role("button", name="Ask").click()
+    best = page.locator(".passages li").first
+    expect(best).to_contain_text("closes at eight")
+    expect(best.locator("mark").first).to_have_text(re.compile("library|Library|closes"))
+    expect(best).to_contain_text("opening-hours.md")
+    expect(best.get_by_role("link", name="Open the source")).to_have_attribute("href", re.compile(r"/static/"))
+    expect(page.locator("main")).to_contain_text("<b>bread</b>")
+    picture(page, "pages-ask")
+
+
+def test_the_pages_speak_spanish_to_whoever_does(make_page: Any, site: Site, picture: Any) -> None:
+    page = make_page(locale="es-ES")
+    page.goto(f"{site.url}/ui/login")
+    expect(page.locator("html")).to_have_attribute("lang", "es")
+    page.get_by_label("Nombre de usuario").fill("ana")
+    page.get_by_label("Contraseña").fill(PASSWORD)
+    page.get_by_role("button", name="Entrar").click()
+    expect(page.get_by_role("heading", name="Colecciones")).to_be_visible()
+    picture(page, "pages-spanish")
+    page.get_by_role("button", name="English").click()
+    expect(page.get_by_role("heading", name="Collections")).to_be_visible()
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+
+
+# -- Keyboard, screen readers, weight ---------------------------------------------------------------
+
+
+def test_all_is_done_by_keyboard(page: Page, site: Site) -> None:
+    collection = site.create_collection("By keyboard", owner="ana")
+    job = slow(site, collection, "keys.txt", seconds=100, steps=1000)
+    page.goto(f"{site.url}/ui/collections/{collection}")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    until_focused(page, row(page, job).get_by_role("link"))
+    page.keyboard.press("Enter")
+    expect(dialog(page).locator("#job-title")).to_have_text("keys.txt")
+    until_focused(page, dialog(page).get_by_role("button", name="Cancel"))
+    page.keyboard.press("Enter")
+    expect(page.locator("dialog#sure").get_by_role("button", name="Keep it as it is")).to_be_focused()
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
+    expect(dialog(page).locator(".job-state")).to_contain_text("Cancelled")
+    page.keyboard.press("Escape")
+    expect(dialog(page)).not_to_be_visible()
+    until_focused(page, row(page, job).get_by_role("checkbox"))
+    page.keyboard.press("Space")
+    expect(page.locator("#chosen")).to_have_text("1 chosen")
+
+
+def until_focused(page: Page, target: Any, most: int = 60) -> None:
+    for _ in range(most):
+        if target.evaluate("node => node === document.activeElement"):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"{target} is not reached by the keyboard")
+
+
+@pytest.mark.parametrize("look", ["light", "dark", "phone"])
+def test_no_page_breaks_a_rule_of_accessibility(
+    enter: Any, make_page: Any, site: Site, look: str, picture: Any
+) -> None:
+    collection = site.create_collection(f"Rules {look}", owner="ana", description="What is seen by everybody")
+    done = site.upload(collection, "done.txt", TEXT.encode())
+    failed = site.upload(collection, "failed.pdf", b"nothing", plugin="markitdown_ingest")
+    for job in (done, failed):
+        site.wait(collection, job)
+    going = slow(site, collection, "going.txt", seconds=100, steps=1000)
+    options = PHONE if look == "phone" else {"color_scheme": look}
+    visitor = make_page(**options)
+    visitor.goto(f"{site.url}/ui/login")
+    checked(visitor, f"{look}-login", picture)
+    page = enter(**options)
+    base = f"/ui/collections/{collection}"
+    for name, address in {
+        "shelf": "/ui/",
+        "collection": base,
+        "job-going": f"{base}/jobs/{going}",
+        "job-done": f"{base}/jobs/{done}",
+        "job-failed": f"{base}/jobs/{failed}",
+        "chunks": f"{base}/jobs/{done}/chunks",
+        "files": f"{base}/add",
+        "web": f"{base}/add?kind=web",
+        "video": f"{base}/add?kind=video",
+        "text": f"{base}/add?kind=text",
+        "ask": f"{base}/ask?q=energy+of+the+cell",
+        "new": "/ui/collections/new",
+        "change": f"{base}/change",
+        "delete": f"{base}/delete",
+    }.items():
+        page.goto(f"{site.url}{address}")
+        checked(page, f"{look}-{name}", picture)
+    site.call("POST", f"/collections/{collection}/ingestion-jobs/{going}/cancel")
+
+
+def checked(page: Page, name: str, picture: Any) -> None:
+    found = Axe().run(page)
+    told = [
+        f"{one['id']}: {one['help']}: {[node['html'][:160] for node in one['nodes'][:3]]}"
+        for one in found.response["violations"]
+    ]
+    picture(page, name)
+    assert not told, (name, told)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than the screen"
+
+
+def test_the_first_load_is_light_and_nothing_comes_from_elsewhere(page: Page, site: Site) -> None:
+    collection = site.create_collection("Light", owner="ana")
+    sizes: dict[str, int] = {}
+    page.on(
+        "response", lambda answer: sizes.update({answer.url: len(answer.body())}) if "/assets/" in answer.url else None
+    )
+    others: list[str] = []
+    page.on("request", lambda request: others.append(request.url) if not request.url.startswith(site.url) else None)
+    page.goto(f"{site.url}/ui/collections/{collection}", wait_until="networkidle")
+    page.goto(f"{site.url}/ui/collections/{collection}/add", wait_until="networkidle")
+    assert sum(sizes.values()) < 100_000, sizes
+    assert others == []
+
+
+def test_pages_that_are_not_there_look_like_ours(page: Page, site: Site, make_page: Any) -> None:
+    answer = page.request.get(f"{site.url}/ui/nowhere")
+    assert answer.status == 404
+    assert "There is nothing here" in answer.text()
+    assert "script-src 'self'" in answer.headers["content-security-policy"]
