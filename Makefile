@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 SCHEMA := $(BIN)/python manage.py spectacular --format openapi-json --validate --fail-on-warn
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast lint format types schema fuzz chaos bench-floor bench-retrieval reset
+.PHONY: help setup run test test-fast lint format types schema words fuzz chaos bench-floor bench-retrieval reset
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -47,6 +47,10 @@ lint: $(VENV)/.ready-dev ## style, formatting, missing migrations, a stale docs/
 
 schema: $(VENV)/.ready-dev ## write docs/openapi.json, the description of the API
 	@made=$$(mktemp) && KB_DATA_DIR=$$(mktemp -d) $(SCHEMA) > $$made && cp $$made docs/openapi.json
+
+words: ## collect what the pages say into locale/, and compile the Spanish (needs gettext)
+	@KB_DATA_DIR=$$(mktemp -d) $(BIN)/python manage.py makemessages --locale=es --no-obsolete --no-location --no-wrap --ignore=.venv --ignore=tests --ignore=bench
+	@msgfmt --check-format -o locale/es/LC_MESSAGES/django.mo locale/es/LC_MESSAGES/django.po
 
 fuzz: $(VENV)/.ready-dev ## 20,000 requests, fit and unfit, against a real server: no 5xx, nothing off the schema (half an hour)
 	@$(BIN)/python -m bench.fuzz

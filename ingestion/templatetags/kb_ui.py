@@ -46,6 +46,7 @@ register.filter("amount", words.amount)
 register.filter("bytes", words.size)
 register.filter("span", words.span)
 register.filter("ago", words.ago)
+register.filter("elapsed", words.elapsed)
 register.filter("moment", words.parsed)
 
 

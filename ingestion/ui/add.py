@@ -31,6 +31,7 @@ from plugins.registry import FILE_INGEST
 
 FITTING = ""  # the plugin that suits each file
 ADDRESSES = {"web": "url_ingest", "video": "youtube_transcript_ingest"}
+ADDRESS_OF = {"web": "url", "video": "video_url"}  # the parameter for one, whose links are followed
 KINDS = ("files", "web", "video", "text")
 MOST_ADDRESSES = 200
 TEXT_LENGTH = 2_000_000
@@ -168,7 +169,7 @@ def fetch(request: HttpRequest, collection_id: int) -> HttpResponse:
     name = ADDRESSES[kind]
     each: list[Callable[[], FileRegistry]] = [
         lambda address=address: submitted(  # type: ignore[misc]
-            request, found, name, extra=sources.address_parameters(plugin(name), [address]), **sources.named(address)
+            request, found, name, extra={ADDRESS_OF[kind]: address}, **sources.named(address)
         )
         for address in addresses
     ]

@@ -61,6 +61,11 @@ def ago(at: datetime | None) -> str:
     return _("just now")
 
 
+def elapsed(since: datetime | None) -> str:
+    """How long something has gone on."""
+    return span(max(1.0, round((datetime.now(UTC) - aware(since)).total_seconds()))) if since else ""
+
+
 def ngettext_days(number: int) -> str:
     return ngettext("%(number)s day ago", "%(number)s days ago", number) % {"number": amount(number)}
 

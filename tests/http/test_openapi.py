@@ -19,7 +19,7 @@ from tests.ingestion.factories import make_collection, make_job
 
 pytestmark = pytest.mark.django_db
 
-PAGES = {"admin", "docs", "redoc", "openapi.json"}
+PAGES = {"ui", "admin", "docs", "redoc", "openapi.json"}
 COMMON = {"401", "503", "507", "411", "413", "403"}
 
 

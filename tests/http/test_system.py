@@ -32,7 +32,7 @@ def test_the_start_greets_programs_and_sends_browsers_to_the_pages(api, anyone):
     is_error(anyone.get("/"), 401)
     answer = anyone.get("/", HTTP_ACCEPT="text/html,*/*")
     assert answer.status_code == 302
-    assert answer["Location"] == "/admin/"
+    assert answer["Location"] == "/ui/"
 
 
 def test_the_database_status_has_the_shape_that_lamb_and_its_tests_read(api):

@@ -1,0 +1,53 @@
+"""People in front of the pages: the owner of a collection, somebody else, and staff."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+
+from collections_app import catalogue, search
+from collections_app.models import Collection
+from ingestion import outlook
+from tests.ingestion.factories import make_collection
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _plugins() -> None:
+    catalogue.refresh()
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> Iterator[None]:
+    outlook.past.forget()
+    search.engine.cache_clear()
+    yield
+    search.engine.cache_clear()
+
+
+def person(name: str, **options: Any) -> Client:
+    client = Client()
+    client.force_login(get_user_model().objects.create_user(name, password="x", **options))
+    return client
+
+
+@pytest.fixture
+def ana(db: None) -> Client:
+    return person("ana")
+
+
+@pytest.fixture
+def ben(db: None) -> Client:
+    return person("ben")
+
+
+@pytest.fixture
+def staff(db: None) -> Client:
+    return person("olga", is_staff=True)
+
+
+@pytest.fixture
+def collection(db: None) -> Collection:
+    """Of ana."""
+    return make_collection()
