@@ -32,6 +32,7 @@ from ingestion.admin.filters import (
     CollectionFilter,
     ErrorCodeFilter,
     GroupFilter,
+    KindFilter,
     OwnerFilter,
     PluginFilter,
     StatusFilter,
@@ -73,6 +74,7 @@ class JobAdmin(ReadOnlyAdmin):
         PluginFilter,
         ErrorCodeFilter,
         OwnerFilter,
+        KindFilter,
     )
     list_select_related = ("collection",)
     search_fields = ("original_filename",)
