@@ -66,7 +66,7 @@ class PreviewViewSet(IngestionEndpoint):
         body, upload = sent(request)
         collection = live_collection(collection_id)
         earlier = None if body["source_job"] is None else find_job(collection_id, body["source_job"])
-        addresses = [body["url"]] * bool(body["url"]) + body["urls"]
+        addresses = [*([body["url"]] if body["url"] else []), *body["urls"]]
         info = services.plugin(body["plugin_name"] or default_plugin(earlier, addresses))
         source: dict[str, Any]
         if upload:
