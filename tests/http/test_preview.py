@@ -169,8 +169,6 @@ def test_a_form_that_makes_no_sense_is_422(start, fields, place):
         ({"url": "https://a.example/", "plugin_params": []}, ("body", "plugin_params")),
         ({"url": "https://a.example/", "plugin_params": {"a": "\0"}}, ("body", "plugin_params")),
         ({"url": "ftp://a.example/"}, ("body", "plugin_params")),
-        ({"url": " "}, ("body", "plugin_params")),
-        ({"urls": [""]}, ("body", "plugin_params")),
         ({"url": "http://["}, ("body", "plugin_params")),
         ({"source_job": True}, ("body", "source_job")),
         ({"source_job": 2**63}, ("body", "source_job")),
@@ -189,6 +187,8 @@ def test_json_that_makes_no_sense_is_422(ask, body, place):
         ({"plugin_name": "simple_ingest", "url": "https://a.example/"}, 400),
         ({"plugin_name": "address_ingest", "urls": ["https://a.example/", "https://b.example/"]}, 400),
         ({"plugin_name": "address_ingest"}, 400),
+        ({"url": " "}, 400),
+        ({"urls": [""]}, 400),
         ({"source_job": 999}, 404),
     ],
 )
