@@ -45,9 +45,11 @@ def submit(
     :param source_job: a job of this collection, preview or not, whose source is read again; it need not be sent again
     :param remember: called with the job in the transaction that registers it
     :raises UnknownPlugin, InvalidParameters, WrongPluginKind, storage.NoSpace:
-    :raises WrongState: *source_job* has no source any more
+    :raises WrongState: *source_job* has no source any more, or is of another collection
     :raises CollectionGone: it was deleted meanwhile
     """
+    if source_job is not None and source_job.collection_id != collection.pk:
+        raise WrongState(f"Job {source_job.pk} belongs to another collection.")
     info = services.plugin(plugin_name or (source_job.plugin_name if source_job else ""))
     given = dict(params) if source_job is None else {**carried(source_job, info), **params}
     clean = capped(info, services.check_parameters(info, given))
@@ -57,12 +59,12 @@ def submit(
         source = services.of_upload(upload)
     else:
         source = services.of_address(name, url, content_type)
-    has_file = bool(source.get("content_hash"))
-    if info.kind == REMOTE_INGEST and not addresses_in(clean) and is_list(source["original_filename"]):
+    keep = keeper(source["storage_key"], upload, source_job)
+    if keep and not addresses_in(clean) and may_be_list(info, source["original_filename"]):
         raise WrongPluginKind("A preview reads no list of addresses from a file. Name them as url or urls.")
     if storage.free_mb() < settings.KB_MIN_FREE_MB:
         raise storage.NoSpace(storage.NO_SPACE)
-    file = (source["content_hash"], source["original_filename"]) if has_file else ()
+    file = (source["content_hash"], source["original_filename"]) if keep else ()
     job = FileRegistry(
         collection=collection,
         kind=JobKind.PREVIEW,
@@ -73,15 +75,11 @@ def submit(
         progress_message=f"Queued. {note}" if (note := note_of(info, clean)) else "",
         **source,
     )
-    return services.register(
-        job, f"Submitted for a preview by {info.name}", keep=keeper(job, upload, source_job), remember=remember
-    )
+    return services.register(job, f"Submitted for a preview by {info.name}", keep=keep, remember=remember)
 
 
-def keeper(
-    job: FileRegistry, upload: storage.Upload | None, source_job: FileRegistry | None
-) -> Callable[[], str] | None:
-    """What puts the file of *job* into its folder; None where it has none."""
+def keeper(key: str, upload: storage.Upload | None, source_job: FileRegistry | None) -> Callable[[], str] | None:
+    """What puts a preview's file into its folder, which *key* names; None where it has none."""
     if upload:
         return partial(storage.keep, upload)
     if source_job is None or not source_job.file_path:
@@ -89,7 +87,7 @@ def keeper(
 
     def keep() -> str:
         try:
-            return storage.keep_again(source_job.file_path, str(job.storage_key))
+            return storage.keep_again(source_job.file_path, key)
         except FileNotFoundError as error:
             raise no_source(source_job) from error
 
@@ -168,6 +166,7 @@ def capped(info: PluginInfo, params: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def is_list(name: str) -> bool:
-    """Whether a file of this name may be a list of addresses, which only the plugin reads."""
-    return storage.extension_of(name) == ".txt"
+def may_be_list(info: PluginInfo, name: str) -> bool:
+    """Whether a file of this name may be a list of addresses to a plugin that fetches: nobody but it counts them."""
+    extension = storage.extension_of(name).lstrip(".")
+    return info.kind == REMOTE_INGEST and (extension == "txt" or extension not in info.supported_file_types)

@@ -299,6 +299,12 @@ def test_a_source_that_is_gone_is_told_and_leaves_nothing():
     assert len(list(storage.root().glob("??/*"))) == 2
 
 
+def test_a_job_of_another_collection_lends_nothing():
+    with pytest.raises(WrongState, match="another collection"):
+        preview.submit(make_collection("other"), "", {}, source_job=start(make_collection()))
+    assert FileRegistry.objects.count() == 1
+
+
 def test_of_a_source_that_is_deleted_at_this_moment_all_is_read_or_nothing_begun():
     collection = make_collection()
     taken = []
@@ -353,10 +359,19 @@ def test_of_many_addresses_the_first_are_previewed(site):
     assert job.plugin_params["video_urls"] == ["cbcdefghijk"]
 
 
-def test_a_list_of_addresses_in_a_file_is_not_previewed():
+@pytest.mark.parametrize("name", ["list.txt", "list.csv", "list.srt", "list"])
+def test_a_list_of_addresses_in_a_file_is_not_previewed(name):
     with pytest.raises(WrongPluginKind):
-        start(make_collection(), "url_ingest", "https://a.example/\nhttps://b.example/", "list.txt")
+        start(make_collection(), "url_ingest", "https://a.example/\nhttps://b.example/", name)
     assert not FileRegistry.objects.exists()
+
+
+def test_subtitles_in_a_file_are_previewed():
+    job = start(
+        make_collection(), "youtube_transcript_ingest", "1\n00:00:01,000 --> 00:00:04,000\nHello.\n", "talk.srt"
+    )
+    assert shown(work(job))["chunks"] == 1
+    assert shown(job)["note"] is None
 
 
 # -- When it is stopped, or its worker dies ---------------------------------------------------------
