@@ -210,7 +210,7 @@ def jobs() -> Iterator[Diagnosis]:
         yield fine(f"{counted(pending, 'job')} {'waits' if pending == 1 else 'wait'}, {running} run.")
     fields = (
         "pk", "status", "plugin_name", "file_size", "error_code", "progress_current", "progress_total",
-        "progress_unit", "stage_started_at", "not_before", "collection__embedding_vendor",
+        "progress_unit", "stage_started_at", "not_before", "collection__embedding_vendor", "kind",
     )  # fmt: skip
     rows = FileRegistry.objects.processing().order_by("pk").values_list(*fields, named=True)
     if stalled := [row.pk for row in rows[:100] if outlook.outlook(row).stalled]:

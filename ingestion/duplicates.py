@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from django.db import connection
-from django.db.models import TextChoices
+from django.db.models import Q, TextChoices
 
 from collections_app import services as collections
 from collections_app.models import Collection
 from ingestion import storage
-from ingestion.models import LIVE, FileRegistry, FileStatus, JobCount, JobQuerySet
+from ingestion.models import LIVE, FileRegistry, FileStatus, JobCount, JobKind, JobQuerySet
 from plugins.base import PluginError
 from plugins.kept import DRAFT, key_of
 from plugins.parameters import ADDRESS_PARAMETERS, addresses_in
@@ -25,6 +25,7 @@ from plugins.registry import FILE_INGEST, PluginInfo
 from plugins.videos.video_addresses import video_id_of
 from plugins.web.addresses import cleaned, key_of_page, named_address
 
+FORERUNNERS = 20  # that are looked at for what they have converted
 USEFUL = (FileStatus.PENDING, FileStatus.PROCESSING, FileStatus.COMPLETED)
 
 
@@ -68,10 +69,10 @@ def identity(address: str) -> str:
 
 
 def same_source(collection: Collection, plugin_name: str, source: str) -> JobQuerySet:
-    """All jobs of the collection that read this source with this plugin, oldest first."""
+    """All jobs of the collection that read this source with this plugin, oldest first; previews are none of them."""
     if not source:
         return FileRegistry.objects.none()
-    jobs = FileRegistry.objects.filter(collection=collection, source_hash=source, plugin_name=plugin_name)
+    jobs = FileRegistry.objects.ingestions().filter(collection=collection, source_hash=source, plugin_name=plugin_name)
     return jobs.order_by("pk")
 
 
@@ -123,8 +124,22 @@ def retire(job: FileRegistry) -> list[str]:
     return [old.storage_key for old in retired if old.storage_key]
 
 
+def forerunners(job: FileRegistry) -> JobQuerySet:
+    """Jobs whose conversion *job* may start from, the latest first.
+
+    They are those that it takes the place of, and previews of its source; for a preview, all jobs of its source.
+    """
+    if not job.source_hash:
+        return FileRegistry.objects.none()
+    same = FileRegistry.objects.filter(collection=job.collection_id, source_hash=job.source_hash, pk__lt=job.pk)
+    if not job.is_preview:
+        mine = Q(kind=JobKind.PREVIEW)
+        same = same.filter(mine | Q(plugin_name=job.plugin_name) if job.replaces_duplicates else mine)
+    return same.exclude(status=FileStatus.DELETED).exclude(storage_key=None).order_by("-pk")
+
+
 def inherit_kept(job: FileRegistry, folder: Path) -> None:
-    """Start from what the replaced job has converted: link its kept entries into *folder*, the new job's own.
+    """Start from what an earlier job has converted: link its kept entries into *folder*, the new job's own.
 
     Entries are only ever replaced whole, so a link costs no space and cannot change under the other job. Where links
     are impossible, the source is converted again.
@@ -133,8 +148,8 @@ def inherit_kept(job: FileRegistry, folder: Path) -> None:
     if mine.exists():
         return
     draft = folder / f"{storage.KEPT}{DRAFT}"
-    for old in replaced_by(job).exclude(storage_key=None).order_by("-pk"):
-        theirs = storage.folder(str(old.storage_key)) / storage.KEPT
+    for key in forerunners(job).values_list("storage_key", flat=True)[:FORERUNNERS]:
+        theirs = storage.folder(str(key)) / storage.KEPT
         if theirs.is_dir():
             with suppress(OSError, shutil.Error):  # or the old job is deleted at this moment
                 shutil.rmtree(draft, ignore_errors=True)

@@ -73,6 +73,8 @@ class StatusesFilter(django_filters.BaseInFilter, django_filters.ChoiceFilter): 
     """One status or several, separated by commas."""
 
     def filter(self, jobs: JobQuerySet, value: Sequence[str] | None) -> JobQuerySet:
+        if value and self.parent.form.cleaned_data.get("kind") == JobKind.PREVIEW:  # few, and not counted
+            return jobs.filter(status__in=value)
         return of_statuses(jobs, value) if value else jobs
 
 
@@ -117,7 +119,12 @@ class JobsFilter(django_filters.FilterSet):  # type: ignore[misc]
         method="of_group",
         help_text="A group of failures, by its key in GET /ingestion/failures",
     )
-    kind = django_filters.ChoiceFilter(label="Kind", choices=JobKind.choices, help_text="What the job is for")
+    kind = django_filters.ChoiceFilter(
+        label="Kind",
+        choices=JobKind.choices,
+        method="of_kind",
+        help_text="What the job is for; without it previews are left out",
+    )
     text = django_filters.CharFilter(
         label="Text", method="with_text", help_text="Part of the file's name or its address, or #17 for job 17"
     )
@@ -144,6 +151,13 @@ class JobsFilter(django_filters.FilterSet):  # type: ignore[misc]
         model = FileRegistry
         fields: ClassVar[list[str]] = []
 
+    def filter_queryset(self, queryset: JobQuerySet) -> JobQuerySet:
+        found: JobQuerySet = super().filter_queryset(queryset)
+        return found if self.form.cleaned_data.get("kind") else found.ingestions()
+
+    def of_kind(self, jobs: JobQuerySet, name: str, value: str) -> JobQuerySet:
+        return jobs.previews() if value == JobKind.PREVIEW else jobs.ingestions()
+
     def with_code(self, jobs: JobQuerySet, name: str, value: str) -> JobQuerySet:
         """Both statuses are said, since each has an index that this comes down to."""
         failed = Q(status=FileStatus.FAILED, error_code=value)
@@ -163,6 +177,8 @@ class JobsFilter(django_filters.FilterSet):  # type: ignore[misc]
 
 def chosen(wanted: Mapping[str, Any], jobs: JobQuerySet | None = None) -> JobQuerySet:
     """Jobs of live collections that meet *wanted*: names and values of :class:`JobsFilter`, unsorted.
+
+    Previews are among them only where *wanted* names their kind.
 
     :raises InvalidFilter: for a name that is no filter, or a value that it does not take
     """

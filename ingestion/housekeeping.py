@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 
 from django.db import transaction
@@ -10,14 +11,16 @@ from django.db.models.functions import Now
 
 from collections_app import services as collections
 from collections_app.models import Collection, Document
-from ingestion import hosts, idempotency, storage
-from ingestion.models import LIVE, FileRegistry, FileStatus, JobCount
+from ingestion import hosts, idempotency, services, storage
+from ingestion.models import LIVE, FileRegistry, FileStatus, JobCount, JobEvent
+from ingestion.preview import PREVIEW_KEPT
 
 logger = logging.getLogger("kb.housekeeping")
 
 UNFINISHED_KEPT = timedelta(hours=24)  # how long a failed job's stored chunks and spool wait for its retry
 STRAY_SECONDS = 3600  # how old a folder without a row must be: younger ones may be uploads on their way
 ROWS_AT_ONCE = 200
+PREVIEWS_AT_ONCE = 50
 SHELVES = 256
 
 _shelf = 0
@@ -25,7 +28,8 @@ _shelf = 0
 
 def sweep(seconds: float = 1.0) -> bool:
     """One round, of about *seconds*; True when more is left to do. What fails does not keep the rest from its turn."""
-    more = [attempt(task) for task in (withdraw_ownerless, reap_collections, sweep_shelf, idempotency.forget)]
+    tasks = (withdraw_ownerless, reap_collections, expire_previews, sweep_shelf, idempotency.forget)
+    more = [attempt(task) for task in tasks]
     more.append(attempt(lambda: collections.reap(budget_seconds=seconds).more))
     return any(more)
 
@@ -50,6 +54,22 @@ def withdraw_ownerless() -> bool:
     return False
 
 
+def expire_previews() -> bool:
+    """Previews that have served their time, whatever became of them: row, diary and files; True when more are left.
+
+    One that still waits or runs is cancelled now, and goes in the next round, when its run writes nothing any more.
+    """
+    old = FileRegistry.objects.previews().of_live_collections().filter(created_at__lt=Now() - PREVIEW_KEPT)
+    expired = list(old.order_by("pk").select_related("collection")[:PREVIEWS_AT_ONCE])
+    for job in expired:
+        with suppress(services.WrongState):  # another hand was first
+            if job.status in LIVE:
+                services.cancel(job, "its expiry")
+            else:
+                services.delete(job, by="its expiry")
+    return len(expired) == PREVIEWS_AT_ONCE
+
+
 def reap_collections() -> bool:
     """Jobs, files and finally the row of deleted collections; True when more is left."""
     for collection in Collection.objects.filter(deleted_at__isnull=False)[:10]:
@@ -60,6 +80,7 @@ def reap_collections() -> bool:
                 job.cancel("the deletion of its collection")
             if job.storage_key:
                 storage.remove(job.storage_key)
+        JobEvent.objects.filter(job_id__in=[job.pk for job in jobs if job.is_preview]).delete()
         FileRegistry.objects.filter(pk__in=[job.pk for job in jobs]).delete()
         if len(jobs) == ROWS_AT_ONCE:
             return True

@@ -40,6 +40,7 @@ MESSAGE_LENGTH = 255
 
 class JobKind(models.TextChoices):
     INGESTION = "ingestion"
+    PREVIEW = "preview"  # shows how a source would be cut, stores nothing; see ingestion.preview
 
 
 class ProgressUnit(models.TextChoices):
@@ -97,6 +98,17 @@ class JobQuerySet(models.QuerySet["FileRegistry"]):
     def of_live_collections(self) -> Self:
         """Those of a deleted collection are gone for every reader; their rows are reaped afterwards."""
         return self.filter(collection__deleted_at__isnull=True)
+
+    def previews(self) -> Self:
+        return self.filter(kind=JobKind.PREVIEW)
+
+    def ingestions(self) -> Self:
+        """What people mean by jobs: all but previews.
+
+        By their ids, of which there are few at any time, and not by a condition on the kind: that would have SQLite
+        walk the index that begins with it, and read rows where another index answers alone.
+        """
+        return self.exclude(pk__in=FileRegistry.objects.previews().values("pk"))
 
     def in_queue_order(self) -> Self:
         return self.order_by("-priority", "id")
@@ -240,6 +252,10 @@ class FileRegistry(models.Model):
     def __str__(self) -> str:
         return f"{self.original_filename} ({self.status})"
 
+    @property
+    def is_preview(self) -> bool:
+        return self.kind == JobKind.PREVIEW
+
     # -- The moves ---------------------------------------------------------------------------------
 
     def _move(
@@ -345,7 +361,11 @@ class FileRegistry(models.Model):
         return bool(held.update(processing_stats=dict(stats), **changed()))
 
     def complete(self, run_id: uuid.UUID, chunks: int, message: str, stats: Mapping[str, Any] | None = None) -> bool:
-        """processing → completed. The caller publishes the run in the same transaction."""
+        """processing → completed. The caller publishes the run in the same transaction; of a preview there is nothing
+        to publish.
+
+        :param chunks: that the source made
+        """
         return self._move(
             FileStatus.COMPLETED,
             allowed=self._held_by(run_id),
@@ -353,7 +373,7 @@ class FileRegistry(models.Model):
             message=message,
             data={"chunks": chunks},
             processing_completed_at=Now(),
-            document_count=chunks,
+            document_count=0 if self.is_preview else chunks,
             progress_current=chunks,
             progress_total=chunks,
             progress_unit=ProgressUnit.CHUNK,
@@ -606,7 +626,7 @@ class JobEvent(models.Model):
 
 
 class JobCount(models.Model):
-    """How many jobs a collection has in each status; kept by database triggers (migration 0004).
+    """How many jobs a collection has in each status, previews apart; kept by database triggers (migration 0009).
 
     Counting a million index entries takes 74 ms, a summary is polled by everyone who watches.
     """

@@ -9,7 +9,7 @@ import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from statistics import median
@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from django.conf import settings
 
 from ingestion import presence, storage
-from ingestion.models import FileRegistry, FileStatus, ProgressUnit
+from ingestion.models import FileRegistry, FileStatus, JobKind, ProgressUnit
 
 REMEMBERED = 200  # completed jobs of a plugin that are looked at, the latest
 LEAST = 8  # of a kind, before anything is said of the next one
@@ -53,6 +53,8 @@ class LiveRow(Protocol):
     def not_before(self) -> datetime | None: ...
     @property
     def collection__embedding_vendor(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -185,7 +187,8 @@ past = Past()
 def read_samples(plugin: str) -> list[tuple[str, Sample]]:
     """The latest completed runs of *plugin*, each with its vendor. Runs that took several attempts tell too little."""
     rows = (
-        FileRegistry.objects.filter(status=FileStatus.COMPLETED, plugin_name=plugin)
+        FileRegistry.objects.ingestions()
+        .filter(status=FileStatus.COMPLETED, plugin_name=plugin)
         .order_by("-id")
         .values_list("collection__embedding_vendor", "attempt", "file_size", "document_count", "processing_stats")
     )
@@ -209,7 +212,8 @@ def stage_seconds(stats: Any) -> tuple[float, float] | None:
 
 def read_seconds() -> list[float]:
     rows = (
-        FileRegistry.objects.filter(status=FileStatus.COMPLETED)
+        FileRegistry.objects.ingestions()
+        .filter(status=FileStatus.COMPLETED)
         .order_by("-id")
         .values_list("processing_started_at", "processing_completed_at")[:REMEMBERED]
     )
@@ -226,13 +230,21 @@ def outlook(job: LiveRow, queue_position: int | None = None) -> Outlook:
         return Outlook(waiting, when_pending(job, waiting))
     if job.status != FileStatus.PROCESSING:
         return NOTHING
-    history = past.history(job.plugin_name, job.collection__embedding_vendor)
+    history = history_for(job)
     elapsed = max(0.0, -(seconds_until(job.stage_started_at) or 0.0))
     if job.progress_unit == ProgressUnit.CHUNK:
         return Outlook(None, when_stored(job, elapsed, history), is_stalled(elapsed, storing_median(job, history)))
     similar = history.like(job.file_size)
     usual = median(sample.conversion for sample in similar) if similar else None
     return Outlook(None, when_converted(job, elapsed, similar), is_stalled(elapsed, usual))
+
+
+def history_for(job: LiveRow) -> History:
+    """What *job* is compared with. A preview ends where others begin to store, and crawls a few pages only."""
+    history = past.history(job.plugin_name, job.collection__embedding_vendor)
+    if job.kind != JobKind.PREVIEW:
+        return history
+    return History([replace(sample, storing=0.0) for sample in history.samples] if job.file_size else [])
 
 
 def why_waiting(job: LiveRow, queue_position: int | None) -> Waiting:
@@ -255,7 +267,7 @@ def why_waiting(job: LiveRow, queue_position: int | None) -> Waiting:
 
 def when_pending(job: LiveRow, waiting: Waiting) -> Estimate | None:
     """Its own time, after its wait: those ahead are taken for average jobs, shared by all workers."""
-    own = total(past.history(job.plugin_name, job.collection__embedding_vendor).like(job.file_size))
+    own = total(history_for(job).like(job.file_size))
     if own is None or waiting.code in {"no_worker", "no_space"}:
         return None
     if waiting.code == "backing_off":

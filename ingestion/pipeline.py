@@ -1,6 +1,7 @@
 """A claimed job's way: source → plugin host → spool → embeddings → collection, with progress all along.
 
-Nothing here writes a status except the completion, which publishes the document in the same transaction.
+A preview's way ends at the spool. Nothing here writes a status except the completion, which publishes the document in
+the same transaction.
 """
 
 import time
@@ -24,8 +25,10 @@ from collections_app.embeddings import breaker, endpoints
 from collections_app.embeddings.base import Abandoned, Embedder, VendorError
 from collections_app.models import Collection, Document
 from ingestion import duplicates, hosts, queue, storage
+from ingestion.cut import Cut
 from ingestion.errors import Scrubber
 from ingestion.models import EventKind, FileRegistry, JobEvent, ProgressUnit, changed
+from ingestion.preview import note_of
 from ingestion.services import source_key
 from ingestion.tally import COMPLETED, RunCounts
 from ingestion.watch import TAKEN_AWAY, Stopped, Watch
@@ -39,6 +42,7 @@ from plugins.spool import Summary, read_spool, spool_summary
 CONVERTED = 30.0
 FETCHED = 90.0
 MOST_WARNINGS = 100  # of one run, in the diary
+LOOK_CHUNKS = 500  # of a preview, between two looks at whether it goes on
 REPORT_SECONDS = 0.2  # how often progress of a conversion is written at most
 
 
@@ -57,6 +61,8 @@ class Run:
     @property
     def converted(self) -> float:
         """The overall percentage at which this job's conversion is done."""
+        if self.job.is_preview:
+            return 100.0
         info = catalogue.current().ingest.get(self.job.plugin_name)
         fetches = info is not None and info.progress_unit in {ProgressUnit.URL, ProgressUnit.VIDEO}
         return FETCHED if fetches else CONVERTED
@@ -84,7 +90,7 @@ class Run:
 
 
 def run(job: FileRegistry, watch: Watch, counts: RunCounts) -> None:
-    """Ingest *job*, which this process has claimed, to its completion.
+    """Ingest *job*, which this process has claimed, to its completion; of a preview, show what that would store.
 
     :param counts: kept with the completion; at any other end by the caller
     :raises Stopped: when the run must end without another word
@@ -95,7 +101,10 @@ def run(job: FileRegistry, watch: Watch, counts: RunCounts) -> None:
     summary = spool_summary(this.spool_path, key) or convert(this, key)
     this.stats = {**summary.stats, **this.stats}
     try:
-        store(this, key, summary)
+        if job.is_preview:
+            conclude(this, key, summary)
+        else:
+            store(this, key, summary)
     except PluginError as error:
         if error.code == "spool_lost":  # the next try converts again
             this.spool_path.unlink(missing_ok=True)
@@ -250,6 +259,26 @@ class Reporter:
 def as_object(scrub: Scrubber, report: Warned) -> dict[str, Any]:
     data = scrub.value(report.data)
     return data if isinstance(data, dict) else {} if data is None else {"data": data}
+
+
+# -- Showing -----------------------------------------------------------------------------------------
+
+
+def conclude(this: Run, key: str, summary: Summary) -> None:
+    """Look at the spooled chunks and complete the preview with what there is to say of them."""
+    began = time.monotonic()
+    cut = Cut()
+    for number, chunk in enumerate(read_spool(this.spool_path, key)):
+        if number % LOOK_CHUNKS == 0:
+            this.watch.check()
+            this.watch.progressed()
+        cut.add(chunk)
+    this.timed("preview", began, f"{counted(summary.chunks, 'chunk')} looked at")
+    shown = {**cut.as_object(), "note": note_of(installed_plugin(this.job.plugin_name), this.job.plugin_params) or None}
+    stats = {**processing_stats(this, summary), "preview": shown}
+    message = f"Would make {counted(summary.chunks, 'chunk')}"
+    if not this.job.complete(this.watch.run_id, summary.chunks, message, stats):
+        raise Stopped(TAKEN_AWAY)
 
 
 # -- Storing ---------------------------------------------------------------------------------------

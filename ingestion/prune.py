@@ -23,8 +23,8 @@ class Stray:
 
 
 def ended_jobs(statuses: list[str], before: datetime) -> JobQuerySet:
-    """Jobs in these statuses that nothing has happened to since."""
-    return FileRegistry.objects.filter(status__in=statuses, updated_at__lt=before)
+    """Jobs in these statuses that nothing has happened to since. Previews go by themselves."""
+    return FileRegistry.objects.ingestions().filter(status__in=statuses, updated_at__lt=before)
 
 
 def orphaned_events(before: datetime) -> list[int]:

@@ -113,6 +113,7 @@ class StateRow(NamedTuple):
     stage_started_at: datetime | None
     not_before: datetime | None
     collection__embedding_vendor: str
+    kind: str
 
 
 @lru_cache(maxsize=1)
@@ -141,7 +142,7 @@ def etag(job_id: int, version: int, collection_name: str, position: int | None, 
 
 @lru_cache(maxsize=128)
 def _page(status: str, sort_by: str, descending: bool) -> Prepared:
-    jobs = JobFilter({"status": status}, queryset=_jobs()).qs
+    jobs = JobFilter({"status": status}, queryset=_jobs().ingestions()).qs
     return Prepared(_columns(in_order(jobs, sort_by, descending)), paged=True)
 
 
@@ -154,7 +155,7 @@ def rows(
     limit: int,
     offset: int = 0,
 ) -> list[JobRow]:
-    """A page of the collection's jobs, or files, which are the same rows."""
+    """A page of the collection's jobs, or files, which are the same rows; without previews."""
     found = _page(status, sort_by, descending).rows(limit, offset, collection=collection_id)
     return [JobRow._make(row) for row in found]
 
@@ -262,12 +263,12 @@ def counts(collection_id: int) -> Counts | None:
 
 @lru_cache(maxsize=1)
 def _latest_failures() -> Prepared:
-    return Prepared(_columns(_jobs().failed().order_by("-updated_at", "-id")[:LATEST_FAILURES]))
+    return Prepared(_columns(_jobs().ingestions().failed().order_by("-updated_at", "-id")[:LATEST_FAILURES]))
 
 
 @lru_cache(maxsize=1)
 def _longest_running() -> Prepared:
-    return Prepared(_columns(_jobs().processing().order_by("processing_started_at")[:1]))
+    return Prepared(_columns(_jobs().ingestions().processing().order_by("processing_started_at")[:1]))
 
 
 def latest_failures(collection_id: int) -> list[dict[str, Any]]:

@@ -133,6 +133,41 @@ class UploadSerializer(serializers.Serializer[Any]):
         return {**super().get_fields(), "plugin_name": ChoiceField(list(catalogue.current().ingest))}
 
 
+class PreviewSerializer(serializers.Serializer[Any]):
+    """What is to be previewed, beside a file: that comes in a form only."""
+
+    plugin_name = TextField(
+        default="", help_text="Needed with a file; otherwise that of source_job, or one that suits the address"
+    )
+    plugin_params = ObjectField(default=dict, initial=dict)
+    url = TextField(default="", max_length=2000, help_text="An address to fetch")
+    urls = serializers.ListField(
+        child=TextField(max_length=2000), max_length=1000, default=list, help_text="Several addresses to fetch"
+    )
+    source_job = IntegerField(
+        min_value=0,
+        max_value=2**63 - 1,
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="A job of this collection, or a preview, whose source is read again",
+    )
+
+
+class PreviewFormSerializer(serializers.Serializer[Any]):
+    """The form of a preview, as browsers show it."""
+
+    file = serializers.FileField(required=False)
+    url = TextField(required=False)
+    source_job = TextField(required=False)
+    plugin_name = TextField()
+    plugin_params = TextField(required=False, initial="{}", style={"base_template": "textarea.html", "rows": 4})
+
+    def get_fields(self) -> dict[str, Any]:
+        names = list(catalogue.current().ingest)
+        return {**super().get_fields(), "plugin_name": ChoiceField(names, required=False, allow_blank=True)}
+
+
 class AddressesSerializer(serializers.Serializer[Any]):
     urls = serializers.ListField(child=TextField(max_length=2000), max_length=1000, initial=["https://example.org/"])
     plugin_name = TextField(default="url_ingest", initial="url_ingest")

@@ -124,39 +124,79 @@ def submit(
         raise storage.NoSpace(storage.NO_SPACE)
     job = FileRegistry(
         collection=collection,
-        owner=collection.owner,
-        original_filename=upload.name if upload else address_without_password(name)[:255],
-        content_type=upload.content_type if upload else content_type,
-        file_size=upload.size if upload else 0,
-        content_hash=upload.sha256 if upload else "",
         source_hash=source_hash,
         replaces_duplicates=on_duplicate == OnDuplicate.REPLACE,
-        storage_key=upload.key if upload else secrets.token_hex(16),
-        file_url=address_without_password(url),  # chunks repeat it
         plugin_name=plugin_name,
         plugin_params=clean,
-        progress_message="Queued",
+        **(of_upload(upload) if upload else of_address(name, url, content_type)),
     )
-    if upload:
+
+    def refuse_duplicate() -> None:
+        if on_duplicate == OnDuplicate.SKIP:  # again, now that nobody else can come in between
+            Collection.objects.select_for_update().filter(pk=collection.pk).first()
+            duplicates.refuse(collection, plugin_name, clean, source_hash)
+
+    keep = partial(storage.keep, upload) if upload else None
+    return register(job, f"Submitted for {plugin_name}", keep=keep, check=refuse_duplicate, remember=remember)
+
+
+def of_upload(upload: storage.Upload) -> dict[str, Any]:
+    """What a job's row says of a file that was sent."""
+    return {
+        "original_filename": upload.name,
+        "content_type": upload.content_type,
+        "file_size": upload.size,
+        "content_hash": upload.sha256,
+        "storage_key": upload.key,
+    }
+
+
+def of_address(name: str, url: str, content_type: str | None) -> dict[str, Any]:
+    """What a job's row says of a source that a worker fetches."""
+    return {
+        "original_filename": address_without_password(name)[:255],
+        "file_url": address_without_password(url),  # chunks repeat it
+        "content_type": content_type,
+        "storage_key": secrets.token_hex(16),
+    }
+
+
+def register(
+    job: FileRegistry,
+    message: str,
+    *,
+    keep: Callable[[], str] | None = None,
+    check: Callable[[], None] | None = None,
+    remember: Callable[[FileRegistry], None] | None = None,
+) -> FileRegistry:
+    """Write a new job with its diary entry, and ring for it.
+
+    :param keep: puts the job's file into its folder, and returns its path inside the storage
+    :param check: called first in the transaction; what it raises keeps the job out
+    :param remember: called last in it, with the job
+    :raises CollectionGone: it was deleted meanwhile
+    """
+    job.owner = job.collection.owner
+    job.progress_message = job.progress_message or "Queued"
+    if keep:
         # Before the row: a folder without a row is swept up later, a row without its file could never run.
-        job.file_path = storage.keep(upload)
+        job.file_path = keep()
     try:
         with transaction.atomic():
-            if on_duplicate == OnDuplicate.SKIP:  # again, now that nobody else can come in between
-                Collection.objects.select_for_update().filter(pk=collection.pk).first()
-                duplicates.refuse(collection, plugin_name, clean, source_hash)
+            if check:
+                check()
             job.save(force_insert=True)
-            JobEvent.write(job, EventKind.SUBMITTED, f"Submitted for {plugin_name}")
+            JobEvent.write(job, EventKind.SUBMITTED, message)
             if remember:
                 remember(job)
             queue.ring_on_commit()
     except BaseException as error:
-        if upload:
-            storage.remove(upload.key)
+        if keep:
+            storage.remove(str(job.storage_key))
         if isinstance(error, IntegrityError):
-            collections.require_live(collection)
+            collections.require_live(job.collection)
         raise
-    logger.info("Job %s submitted for %s", job.pk, plugin_name, extra={"job_id": job.pk})
+    logger.info("Job %s submitted for %s", job.pk, job.plugin_name, extra={"job_id": job.pk})
     return job
 
 
@@ -183,6 +223,8 @@ def retried_with(
 
     :raises WrongState, UnknownPlugin, InvalidParameters: it would be refused
     """
+    if job.is_preview:
+        raise WrongState("A preview is not tried again. Start a new one.")
     if job.collection.deleted_at is not None:
         raise WrongState("The collection of this job was deleted.")
     if job.status != FileStatus.FAILED:
@@ -233,6 +275,8 @@ def cancellable(job: FileRegistry) -> None:
 def delete(job: FileRegistry, *, hard: bool = True, by: str = "") -> Deletion:
     """Remove a file with everything made from it; *hard* removes the row too. A running job is stopped by its fence.
 
+    The diary stays as a record, but for a preview's: that leaves nothing behind.
+
     :raises JobGone: somebody else was first
     """
     with transaction.atomic():
@@ -241,6 +285,8 @@ def delete(job: FileRegistry, *, hard: bool = True, by: str = "") -> Deletion:
         rows = FileRegistry.objects.filter(pk=job.pk)
         if not (rows.delete()[0] if hard else rows.exists()):
             raise JobGone(job)
+        if hard and job.is_preview:
+            JobEvent.objects.filter(job_id=job.pk).delete()
         files = storage.visible(job.storage_key) if job.storage_key else []
         if job.storage_key:
             transaction.on_commit(partial(storage.remove, job.storage_key), robust=True)
@@ -260,7 +306,7 @@ def delete_collection(collection: Collection, by: str = "") -> Deletion:
         for job in FileRegistry.objects.processing().filter(collection=collection):
             job.cancel(by or "the deletion of its collection")
         chunks = collections.withdraw_collection(collection)
-        paths = collection.files.exclude(file_path="").exclude(status=FileStatus.DELETED)
+        paths = collection.files.ingestions().exclude(file_path="").exclude(status=FileStatus.DELETED)
         return Deletion(chunks, list(paths.values_list("file_path", flat=True)))
 
 

@@ -202,6 +202,36 @@ def keep(upload: Upload) -> str:
     return str(path.relative_to(root()))
 
 
+def keep_again(file_path: str, key: str) -> str:
+    """Give a stored file to another job, in a folder of its own; returns its path inside the storage.
+
+    Originals are never written to, so a link is as good as a copy, and costs no space.
+
+    :param file_path: of the file that is there, inside the storage
+    :param key: of the new folder
+    :raises FileNotFoundError: it is not there any more
+    :raises NoSpace:
+    """
+    source, target = root() / file_path, folder(key)
+    path = target / f"{key}{extension_of(source.name)}"
+    try:
+        target.mkdir(parents=True)
+        try:
+            os.link(source, path)
+        except FileNotFoundError:
+            raise
+        except OSError:  # a file system without links, or one that has reached their number
+            shutil.copyfile(source, path)
+        for directory in (target, target.parent):
+            flush_folder(directory)
+    except OSError as error:
+        remove(key)
+        if is_no_space(error):
+            raise NoSpace(NO_SPACE) from error
+        raise
+    return str(path.relative_to(root()))
+
+
 def flush_folder(path: Path) -> None:
     """Make a rename inside the folder survive a power loss."""
     descriptor = os.open(path, os.O_RDONLY)

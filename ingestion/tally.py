@@ -42,9 +42,10 @@ COMPLETED, FAILED, POSTPONED, TAKEN_AWAY = "completed", "failed", "postponed", "
 
 
 class RunCounts:
-    """What one run counts. Its numbers are kept with its end."""
+    """What one run counts. Its numbers are kept with its end; those of a preview are not."""
 
     def __init__(self, job: FileRegistry) -> None:
+        self.counted = not job.is_preview
         self.plugin = plugin_label(job.plugin_name)
         self.size = job.file_size
         self._counts = Counts()
@@ -61,6 +62,8 @@ class RunCounts:
 
         :param code: of a failure, as the job's ``error_code``
         """
+        if not self.counted:
+            return
         self._counts.merge(meter.counts.take())
         values = self._counts.take()
         self._counts.merge(values)

@@ -57,6 +57,7 @@ class JobRow(NamedTuple):
     version: int
     stage_started_at: datetime | None
     collection__embedding_vendor: str
+    kind: str
 
 
 def job_object(row: JobRow, queue_position: int | None = None, outlook: Outlook = NOTHING) -> dict[str, Any]:
@@ -78,6 +79,7 @@ def job_object(row: JobRow, queue_position: int | None = None, outlook: Outlook 
         "content_type": row.content_type,
         "plugin_name": row.plugin_name,
         "plugin_params": redacted(_json(row.plugin_params) or {}),
+        "kind": row.kind,
         "status": row.status,
         "document_count": row.document_count,
         "created_at": moment(row.created_at),

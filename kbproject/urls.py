@@ -13,6 +13,7 @@ from ingestion.api.files import FileViewSet, stored_file
 from ingestion.api.intake import SourceViewSet, UploadViewSet
 from ingestion.api.jobs import JobViewSet
 from ingestion.api.many import AllJobsViewSet
+from ingestion.api.preview import PreviewViewSet
 from ingestion.api.system import MetricsView, PublicView, StartView, SystemView
 from ingestion.ui.pages import server_error
 from kbproject.openapi.pages import ReDoc, Swagger, kept_schema
@@ -67,6 +68,7 @@ collection_addresses = [
     path(f"<collection_id>/{jobs}/events", JobViewSet.as_view({"get": "events"}, name="Diary"), name="job-events"),
     path("<collection_id>/query", CollectionViewSet.as_view({"post": "query"}, name="Query"), name="query"),
     path("<collection_id>/ingest-file", UploadViewSet.as_view({"post": "upload"}, name="Upload"), name="upload"),
+    path("<collection_id>/preview", PreviewViewSet.as_view({"post": "preview"}, name="Preview"), name="preview"),
     path("<collection_id>/ingest-url", SourceViewSet.as_view({"post": "addresses"}, name="Ingest web addresses")),
     path("<collection_id>/ingest-base", SourceViewSet.as_view({"post": "source"}, name="Ingest a source")),
     path(

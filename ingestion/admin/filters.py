@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from collections_app.admin import whole_number
 from ingestion.filters import chosen, jobs_by_status, of_statuses
-from ingestion.models import FileRegistry, FileStatus, JobQuerySet
+from ingestion.models import FileRegistry, FileStatus, JobKind, JobQuerySet
 
 SAMPLED = 2_000  # rows that are asked for plugins, codes and owners to filter by
 MOST_OFFERED = 15
@@ -24,6 +24,12 @@ Jobs = QuerySet[FileRegistry]
 def within_collection(request: HttpRequest) -> bool:
     """Then indexes that begin with the collection serve the list, in its order by age."""
     return bool(request.GET.get("collection"))
+
+
+def kind_in(request: HttpRequest) -> str:
+    """The kind of jobs that is asked for; empty for the usual."""
+    kind = request.GET.get("kind", "")
+    return kind if kind in JobKind.values else ""
 
 
 class JobListFilter(admin.SimpleListFilter):
@@ -53,7 +59,22 @@ class StatusFilter(JobListFilter):
     def of(self, jobs: JobQuerySet, value: str, request: HttpRequest) -> Jobs:
         if value not in FileStatus.values:
             return jobs
-        return jobs.filter(status=value) if within_collection(request) else of_statuses(jobs, [value])
+        few = within_collection(request) or kind_in(request) == JobKind.PREVIEW
+        return jobs.filter(status=value) if few else of_statuses(jobs, [value])
+
+
+class KindFilter(JobListFilter):
+    """Jobs, or the previews, which nobody sees among them."""
+
+    title = "kind"
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(JobKind.PREVIEW.value, "previews")]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Jobs:
+        found: Jobs = queryset.previews() if kind_in(request) == JobKind.PREVIEW else queryset.ingestions()
+        return found
 
 
 class PluginFilter(JobListFilter):
@@ -76,12 +97,12 @@ class ErrorCodeFilter(JobListFilter):
     parameter_name = "error_code"
 
     def found(self) -> Iterable[str]:
-        return FileRegistry.objects.failed().values_list("error_code", flat=True)[:SAMPLED]
+        return FileRegistry.objects.failed().ingestions().values_list("error_code", flat=True)[:SAMPLED]
 
     def of(self, jobs: JobQuerySet, value: str, request: HttpRequest) -> Jobs:
         if within_collection(request):
             return jobs.filter(status=FileStatus.FAILED, error_code=value)
-        return chosen({"code": value}, jobs)
+        return chosen({"code": value, "kind": kind_in(request)}, jobs)
 
 
 class OwnerFilter(JobListFilter):
@@ -121,7 +142,7 @@ class GroupFilter(JobListFilter):
         return [(value, value)] if (value := self.value()) else []
 
     def of(self, jobs: JobQuerySet, value: str, request: HttpRequest) -> Jobs:
-        return chosen({"group": value}, jobs)
+        return chosen({"group": value, "kind": kind_in(request)}, jobs)
 
 
 class SubmittedFilter(JobListFilter):

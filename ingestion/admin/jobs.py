@@ -27,11 +27,12 @@ from collections_app.admin import (
     whole_number,
 )
 from ingestion import failures
-from ingestion.admin.actions import VERBS, respond
+from ingestion.admin.actions import VERBS, Verb, respond
 from ingestion.admin.filters import (
     CollectionFilter,
     ErrorCodeFilter,
     GroupFilter,
+    KindFilter,
     OwnerFilter,
     PluginFilter,
     StatusFilter,
@@ -73,6 +74,7 @@ class JobAdmin(ReadOnlyAdmin):
         PluginFilter,
         ErrorCodeFilter,
         OwnerFilter,
+        KindFilter,
     )
     list_select_related = ("collection",)
     search_fields = ("original_filename",)
@@ -169,7 +171,7 @@ class JobAdmin(ReadOnlyAdmin):
         """The page, with a button for each verb that the job's status allows."""
         job = self.get_object(request, object_id)
         allowed = self.get_actions(request)
-        verbs = [verb for name, verb in VERBS.items() if job and name in allowed and job.status in verb.statuses]
+        verbs = [verb for name, verb in VERBS.items() if job and name in allowed and fits(verb, job)]
         return super().change_view(request, object_id, form_url, {"verbs": verbs, **(extra_context or {})})
 
     @admin.display(description="progress")
@@ -311,6 +313,10 @@ class JobAdmin(ReadOnlyAdmin):
             "may_retry": self.has_retry_permission(request),
         }
         return TemplateResponse(request, "admin/ingestion/fileregistry/failures.html", context)
+
+
+def fits(verb: Verb, job: FileRegistry) -> bool:
+    return job.status in verb.statuses and not (job.is_preview and verb.statuses == (FileStatus.FAILED,))  # no retry
 
 
 def _timings(stats: Any) -> list[dict[str, Any]]:

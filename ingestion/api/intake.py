@@ -115,8 +115,7 @@ def uploaded(request: Request) -> dict[str, Any]:
     :raises Invalid: naming what is missing
     """
     fields, files = request.POST, request.FILES
-    if getattr(request._request, "upload_too_large", False):
-        raise TooLarge(f"The file is larger than {settings.KB_MAX_UPLOAD_MB} MB, which is the most this server takes.")
+    refuse_cut_off(request)
     form = {
         "file": files.get("file") if files else None,
         "plugin_name": fields.get("plugin_name"),
@@ -126,16 +125,21 @@ def uploaded(request: Request) -> dict[str, Any]:
     for name in ("plugin_name", "plugin_params", "on_duplicate"):
         if name in files:
             raise invalid("body", name, "string_type", f"{name} must be text, not a file.")
-    missing = [name for name in ("file", "plugin_name") if not form[name]]
-    if missing:
-        raise Invalid([_missing(name) for name in missing])
+    if lacking := [name for name in ("file", "plugin_name") if not form[name]]:
+        raise Invalid([missing(name) for name in lacking])
     if form["on_duplicate"] not in services.OnDuplicate.values:
         choices = f"Must be one of: {', '.join(services.OnDuplicate.values)}."
         raise invalid("body", "on_duplicate", "enum", choices, form["on_duplicate"])
     return form
 
 
-def _missing(name: str) -> dict[str, Any]:
+def refuse_cut_off(request: Request) -> None:
+    """:raises TooLarge: the file passed the limit while it was read, so its form was not read to its end"""
+    if getattr(request._request, "upload_too_large", False):
+        raise TooLarge(f"The file is larger than {settings.KB_MAX_UPLOAD_MB} MB, which is the most this server takes.")
+
+
+def missing(name: str) -> dict[str, Any]:
     return {"type": "missing", "loc": ["body", name], "msg": f"The form needs a {name}.", "input": None}
 
 

@@ -12,8 +12,8 @@ from rest_framework import serializers
 from collections_app.schemas import AnyField, free_object
 from ingestion.duplicates import OnDuplicate
 from ingestion.health import DEGRADED, NOT_READY, READY
-from ingestion.models import FileStatus, ProgressUnit
-from ingestion.serializers import ON_DUPLICATE_HELP
+from ingestion.models import FileStatus, JobKind, ProgressUnit
+from ingestion.serializers import ON_DUPLICATE_HELP, PreviewSerializer
 
 STATUSES = FileStatus.choices
 
@@ -63,6 +63,7 @@ class Job(StoredFile):
 
     job_id = serializers.IntegerField(help_text="The same as `id`")
     collection_name = serializers.CharField()
+    kind = serializers.ChoiceField(JobKind.choices, help_text="`preview`: it stores nothing, and is gone after an hour")
     processing_started_at = serializers.DateTimeField(allow_null=True)
     processing_completed_at = serializers.DateTimeField(allow_null=True, help_text="When it ended, in whatever way")
     processing_duration_seconds = serializers.FloatField(allow_null=True)
@@ -75,7 +76,8 @@ class Job(StoredFile):
     processing_stats = free_object(
         "Of a run: `content_length`, `chunk_stats` {count, avg_size, min_size, max_size}, `stage_timings` [{stage, "
         "duration_ms, message, timestamp}], `chunking_strategy`, `output_files`, `markdown_preview` and what the "
-        "plugin adds",
+        "plugin adds. Of a preview also `preview` {chunks, characters, sizes {min, median, max, mean}, histogram "
+        "[{from, to, chunks}], first [{text, length, metadata}], note}",
         allow_null=True,
     )
     attempt = serializers.IntegerField(help_text="Runs so far; 0 before the first")
@@ -214,6 +216,16 @@ class Upload(serializers.Serializer[Any]):
     on_duplicate = serializers.ChoiceField(
         OnDuplicate.values, default=OnDuplicate.ALLOW.value, help_text=ON_DUPLICATE_HELP
     )
+
+
+class PreviewWanted(PreviewSerializer):
+    """What is to be previewed. One source: a file (in a form), addresses, or an earlier job."""
+
+    file = BytesField(required=False, help_text="In a form only")
+
+    def get_fields(self) -> dict[str, Any]:
+        fields = super().get_fields()
+        return {"file": fields.pop("file"), **fields}
 
 
 class IntakeReceipt(serializers.Serializer[Any]):

@@ -59,11 +59,11 @@ UPDATE ingestion_jobcount SET jobs = jobs {change}
  WHERE collection_id = {row}.collection_id AND status = {row}.status;
 """
 SQLITE_TRIGGERS = {
-    "job_counted_insert": ("AFTER INSERT ON ingestion_fileregistry", "", ["NEW +"]),
-    "job_counted_delete": ("AFTER DELETE ON ingestion_fileregistry", "", ["OLD -"]),
+    "job_counted_insert": ("AFTER INSERT ON ingestion_fileregistry", "WHEN NEW.kind = 'ingestion'", ["NEW +"]),
+    "job_counted_delete": ("AFTER DELETE ON ingestion_fileregistry", "WHEN OLD.kind = 'ingestion'", ["OLD -"]),
     "job_counted_move": (
         "AFTER UPDATE OF status, collection_id ON ingestion_fileregistry",
-        "WHEN OLD.status <> NEW.status OR OLD.collection_id <> NEW.collection_id",
+        "WHEN NEW.kind = 'ingestion' AND (OLD.status <> NEW.status OR OLD.collection_id <> NEW.collection_id)",
         ["OLD -", "NEW +"],
     ),
 }
@@ -74,9 +74,9 @@ CREATE FUNCTION kb_count_job() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   INSERT INTO ingestion_jobcount AS c (collection_id, status, jobs)
   SELECT collection_id, status, sum(change)::bigint
-    FROM (SELECT OLD.collection_id, OLD.status, -1 AS change WHERE TG_OP <> 'INSERT'
+    FROM (SELECT OLD.collection_id, OLD.status, -1 AS change WHERE TG_OP <> 'INSERT' AND OLD.kind = 'ingestion'
           UNION ALL
-          SELECT NEW.collection_id, NEW.status, 1 WHERE TG_OP <> 'DELETE') AS changes
+          SELECT NEW.collection_id, NEW.status, 1 WHERE TG_OP <> 'DELETE' AND NEW.kind = 'ingestion') AS changes
    GROUP BY collection_id, status
    ORDER BY collection_id, status
   ON CONFLICT (collection_id, status) DO UPDATE SET jobs = c.jobs + EXCLUDED.jobs;
@@ -97,24 +97,30 @@ def create_sqlite_triggers(schema_editor):
 
 
 class CountJobs(Operation):
-    """Fills ``JobCount`` and lets triggers keep it.
+    """Fills ``JobCount`` and lets triggers keep it. Jobs of another kind than ingestion are not counted.
 
     SQLite drops a table's triggers when Django copies the table, so a later migration that alters FileRegistry ends
     with this operation again. The tests of the summary fail where that was forgotten.
+
+    :param again: the triggers are there already, and stay when this is taken back
     """
 
     reduces_to_sql = True
     reversible = True
 
+    def __init__(self, *, again: bool = False) -> None:
+        self.again = again
+
     def state_forwards(self, app_label, state):
         pass
 
     def database_forwards(self, app_label, schema_editor, from_state, to_state):
-        self.database_backwards(app_label, schema_editor, from_state, to_state)
+        self.drop_triggers(schema_editor)
         schema_editor.execute("DELETE FROM ingestion_jobcount")
         schema_editor.execute(
             "INSERT INTO ingestion_jobcount (collection_id, status, jobs) "
-            "SELECT collection_id, status, count(*) FROM ingestion_fileregistry GROUP BY collection_id, status"
+            "SELECT collection_id, status, count(*) FROM ingestion_fileregistry WHERE kind = 'ingestion' "
+            "GROUP BY collection_id, status"
         )
         if schema_editor.connection.vendor == "sqlite":
             create_sqlite_triggers(schema_editor)
@@ -122,6 +128,10 @@ class CountJobs(Operation):
             schema_editor.execute(POSTGRES_FUNCTION, params=None)
 
     def database_backwards(self, app_label, schema_editor, from_state, to_state):
+        if not self.again:
+            self.drop_triggers(schema_editor)
+
+    def drop_triggers(self, schema_editor):
         if schema_editor.connection.vendor == "sqlite":
             for name in SQLITE_TRIGGERS:
                 schema_editor.execute(f"DROP TRIGGER IF EXISTS {name}")

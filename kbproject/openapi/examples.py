@@ -36,6 +36,7 @@ JOB: dict[str, Any] = {
     **FILE,
     "job_id": 8,
     "collection_name": "handbook",
+    "kind": "ingestion",
     "processing_started_at": "2026-01-31T09:00:05.100001Z",
     "processing_completed_at": "2026-01-31T09:00:07.500001Z",
     "processing_duration_seconds": 2.4,
@@ -90,6 +91,17 @@ WAITING: dict[str, Any] = {
     "eta_seconds": 9.5,
     "eta_low_seconds": 6.0,
     "eta_high_seconds": 19.0,
+}
+PREVIEW_WAITING: dict[str, Any] = {
+    **WAITING,
+    "id": 10,
+    "job_id": 10,
+    "kind": "preview",
+    "queue_position": 1,
+    "waiting_reason": {"code": "queued", "message": "Next in line.", "jobs_ahead": 0, "until": None},
+    "eta_seconds": 1.5,
+    "eta_low_seconds": 1.0,
+    "eta_high_seconds": 3.0,
 }
 FAILED: dict[str, Any] = {
     **JOB,

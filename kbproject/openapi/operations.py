@@ -15,6 +15,7 @@ from ingestion.api.files import FileViewSet
 from ingestion.api.intake import SourceViewSet, UploadViewSet
 from ingestion.api.jobs import JobViewSet
 from ingestion.api.many import AllJobsViewSet
+from ingestion.api.preview import PreviewViewSet
 from ingestion.api.system import MetricsView, PublicView, StartView, SystemView
 from ingestion.filters import IdsFilter, JobsFilter, MomentFilter
 from ingestion.models import FileStatus
@@ -168,6 +169,26 @@ UPLOADS = {
         headers=IDEMPOTENCY,
         errors={**INTAKE_ERRORS, 413: "The file is larger than 512 MB, which is the most this server takes."},
         invalid=wrong("body", "file", "missing", "The form needs a file.", None),
+    ),
+}
+PREVIEWS = {
+    "preview": Operation(
+        "preview_source",
+        "Intake",
+        "See how a source would be cut",
+        jobs.Job,
+        examples.PREVIEW_WAITING,
+        takes=jobs.PreviewWanted,
+        sent={"source_job": 9, "plugin_params": {"chunk_size": 500}},
+        headers=IDEMPOTENCY,
+        errors={
+            **INTAKE_ERRORS,
+            400: [*INTAKE_ERRORS[400], "The file of job 9 is no longer on the server. Upload it again."],
+            413: "The file is larger than 512 MB, which is the most this server takes.",
+        },
+        invalid=wrong(
+            "body", "source_job", "value_error", "Send one source: a file, url or urls, or source_job.", None
+        ),
     ),
 }
 SOURCES = {
@@ -423,6 +444,7 @@ START = {
 _BY_VIEW: Mapping[type, Mapping[str, Operation]] = {
     CollectionViewSet: COLLECTIONS,
     UploadViewSet: UPLOADS,
+    PreviewViewSet: PREVIEWS,
     SourceViewSet: SOURCES,
     JobViewSet: JOBS,
     AllJobsViewSet: ALL_JOBS,

@@ -45,6 +45,7 @@ JOB = {
     "processing_stats": (dict, type(None)),
 }
 OURS = {
+    "kind": str,
     "error_code": TEXT_OR_NONE,
     "attempt": int,
     "queue_position": (int, type(None)),

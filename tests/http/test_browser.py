@@ -56,6 +56,7 @@ def test_what_answers_get_has_a_page(browser, collection, path):
         ("/collections/C", b"description"),
         ("/collections/C/ingest-file", b'type="file"'),
         ("/collections/C/ingest-url", b"urls"),
+        ("/collections/C/preview", b"source_job"),
         ("/collections/C/query", b"query_text"),
         ("/collections/C/documents", b"metadata"),
         ("/collections/C/ingestion-jobs/J/retry", b"override_params"),

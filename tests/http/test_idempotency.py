@@ -33,6 +33,7 @@ def requests_of(api, pk, key="k-1"):
         "documents": lambda text="a": api.send(
             "POST", f"/collections/{pk}/documents", {"documents": [{"text": text}]}, **extra
         ),
+        "preview": lambda **changes: api.send("POST", f"/collections/{pk}/preview", {**source, **changes}, **extra),
     }
 
 
@@ -47,7 +48,7 @@ def keyed():
     return KeyedApi()
 
 
-WAYS = ["ingest-file", "ingest-url", "ingest-base", "documents"]
+WAYS = ["ingest-file", "ingest-url", "ingest-base", "documents", "preview"]
 
 
 def rows():
@@ -83,6 +84,7 @@ def test_the_answer_is_given_again_even_when_the_job_is_gone(keyed, collection):
         ("ingest-url", {"urls": ["https://example.org/b"]}),
         ("ingest-base", {"on_duplicate": "replace"}),
         ("documents", {"text": "b"}),
+        ("preview", {"plugin_params": {"url": "https://example.org/b"}}),
     ],
 )
 def test_a_key_that_comes_with_another_request_is_422(keyed, collection, way, changes):
@@ -99,7 +101,7 @@ def test_one_key_may_serve_each_way_and_collection_once(keyed, collection):
     for pk in (collection.pk, other.pk):
         for send in requests_of(keyed, pk).values():
             assert "Idempotent-Replayed" not in send().headers
-    assert rows() == (6, 2)
+    assert rows() == (8, 2)
 
 
 def test_an_error_is_not_remembered(keyed, collection):

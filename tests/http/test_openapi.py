@@ -163,6 +163,11 @@ DO: list[tuple[str, int, str, str, Any]] = [
     ("ingest_source", 404, "post", "/collections/999/ingest-base", {"plugin_name": "repository_ingest"}),
     ("ingest_source", 422, "post", "/collections/{C}/ingest-base",
      {"plugin_name": "repository_ingest", "plugin_params": {"colour": 1}}),
+    ("preview_source", 200, "post", "/collections/{C}/preview", {"plugin_name": "repository_ingest"}),
+    ("preview_source", 400, "post", "/collections/{C}/preview",
+     {"plugin_name": "simple_ingest", "url": "https://example.org/"}),
+    ("preview_source", 404, "post", "/collections/{C}/preview", {"source_job": 999}),
+    ("preview_source", 422, "post", "/collections/{C}/preview", {}),
     ("list_files", 200, "get", "/collections/{C}/files", None),
     ("list_files", 400, "get", "/collections/{C}/files?status=lost", None),
     ("list_files", 404, "get", "/collections/999/files", None),
@@ -334,7 +339,7 @@ def test_no_status_is_described_that_no_test_produces():
     """Those of the disk, the database and a broken-off request are for others to produce, with real ones."""
     produced = {(name, str(status)) for name, status, *_ in DO}
     produced |= {("upload_file", status) for status in ("200", "400", "404", "413", "422", "507")}
-    produced |= {("get_collection_job", "304"), ("get_file_content", "200")}
+    produced |= {("preview_source", "413"), ("get_collection_job", "304"), ("get_file_content", "200")}
     produced |= {("get_stored_file", status) for status in ("200", "206", "404", "416")}
     produced |= {(name, "500") for name in ("create_collection", "add_documents")}
     produced |= {(f"{verb}_embeddings_config", "500") for verb in ("get", "change", "reset")}

@@ -24,7 +24,7 @@ from ingestion.admin import actions
 from ingestion.admin.filters import period_of, unfolded
 from ingestion.admin.jobs import DIARY_LENGTH
 from ingestion.admin.words import duration, web_link
-from ingestion.models import EventKind, FileRegistry, FileStatus, JobEvent, Worker
+from ingestion.models import EventKind, FileRegistry, FileStatus, JobEvent, JobKind, Worker
 from tests.ingestion.factories import make_collection, make_job
 
 pytestmark = pytest.mark.django_db
@@ -602,6 +602,31 @@ def test_a_period_has_bounds(value: str, days: int) -> None:
     bounds = period_of(value)
     assert bounds
     assert round((bounds[1] - bounds[0]) / timedelta(days=1)) == days
+
+
+def test_previews_are_listed_only_where_they_are_asked_for(operator: Client, collection: Collection) -> None:
+    job = make_job(collection, FileStatus.FAILED)
+    failed = make_job(collection, FileStatus.FAILED, kind=JobKind.PREVIEW)
+    waiting = make_job(collection, kind=JobKind.PREVIEW)
+    assert listed(operator.get(JOBS)) == [job.pk]
+    assert listed(operator.get(f"{JOBS}?collection={collection.pk}&error_code=corrupt")) == [job.pk]
+    assert listed(operator.get(f"{JOBS}?kind=preview")) == [waiting.pk, failed.pk]
+    for narrower in ("status=failed", "error_code=corrupt", f"collection={collection.pk}&status=failed"):
+        assert listed(operator.get(f"{JOBS}?kind=preview&{narrower}")) == [failed.pk], narrower
+    assert listed(operator.get(f"{JOBS}?kind=nonsense&error_code=corrupt")) == [job.pk]
+
+
+def test_the_page_of_a_preview_cancels_it_and_offers_no_retry(operator: Client, collection: Collection) -> None:
+    failed = make_job(collection, FileStatus.FAILED, kind=JobKind.PREVIEW)
+    assert "Retry" not in text_of(operator.get(page_of(failed))).split("<h2")[0]
+    waiting = make_job(collection, kind=JobKind.PREVIEW)
+    page = text_of(operator.get(page_of(waiting)))
+    found = re.search(r'<form method="post" action="([^"]+)" class="kb-verbs"', page)
+    assert found
+    assert "Cancel" in text_of(act(operator, "cancel", waiting, address=found[1], from_page="1"))
+    act(operator, "cancel", waiting, address=found[1], from_page="1", confirmed="1")
+    waiting.refresh_from_db()
+    assert waiting.status == FileStatus.CANCELLED
 
 
 @pytest.mark.parametrize("value", ["2024-13", "2024-02-30", "0000", "x", "99999d", "2024-1-1", "9999-12-31-01"])

@@ -124,3 +124,23 @@ def test_rows_of_several_batches_are_all_backfilled(old_apps):
     rows = migrate(LATEST).get_model("ingestion", "FileRegistry").objects
     assert not rows.filter(progress_message="").exists()
     assert rows.filter(status="failed").count() == 27_000
+
+
+def test_previews_are_not_counted_any_more_and_triggers_stay_when_that_is_taken_back(old_apps):
+    add_rows(old_apps, ["completed", "failed"])
+    apps = migrate("0008_tally")
+    registry = apps.get_model("ingestion", "FileRegistry")
+    registry.objects.filter(status="failed").update(kind="preview")
+    counts = apps.get_model("ingestion", "JobCount").objects.filter(jobs__gt=0).values_list("status", "jobs")
+    assert dict(counts) == {"completed": 1, "failed": 1}
+
+    migrate("0009_previews")
+    assert dict(counts.all()) == {"completed": 1}
+    registry.objects.filter(status="failed").update(status="deleted")
+    assert dict(counts.all()) == {"completed": 1}
+
+    migrate("0008_tally")
+    registry.objects.filter(status="completed").update(status="deleted")
+    assert dict(counts.all()) == {"deleted": 1}
+    registry.objects.all().delete()
+    assert dict(counts.all()) == {}

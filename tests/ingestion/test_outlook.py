@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from ingestion import outlook, presence
-from ingestion.models import FileRegistry, FileStatus, Worker
+from ingestion.models import FileRegistry, FileStatus, JobKind, Worker
 from ingestion.outlook import LEAST, History, Sample
 from ingestion.reads import job as shown_job
 from tests.ingestion.factories import make_collection, make_job
@@ -224,3 +224,15 @@ def test_old_statistics_of_any_shape_do_no_harm(stats):
 def test_the_nearest_in_size_come_first():
     history = History([Sample(10**n, 1, n, n) for n in range(LEAST)] + [Sample(1000, 1, 3, 3)] * LEAST)
     assert {sample.size for sample in history.like(1100)} == {1000}
+
+
+def test_a_preview_is_expected_to_take_as_long_as_the_reading_alone_and_a_crawl_is_not_guessed(collection, living):
+    record(collection, conversion=4, storing=60)
+    preview = make_job(collection, file_size=1000, kind=JobKind.PREVIEW)
+    assert 3 < shown(preview)["eta_seconds"] < 5
+    preview.claim(None)
+    assert 2 < shown(preview)["eta_seconds"] < 5
+    record(collection, conversion=40, storing=6, size=0, plugin_name="url_ingest")
+    crawl = make_job(collection, plugin_name="url_ingest", kind=JobKind.PREVIEW)
+    assert shown(crawl)["eta_seconds"] is None
+    assert shown(make_job(collection, plugin_name="url_ingest"))["eta_seconds"] > 40

@@ -7,6 +7,7 @@ from functools import partial
 import psutil
 import pytest
 
+from bench.server import multipart
 from tests.support.race import race
 from tests.support.until import until
 
@@ -218,3 +219,30 @@ def test_a_worker_killed_in_the_middle_loses_and_doubles_nothing(server, collect
         "claimed",
         "completed",
     ]
+
+
+def test_two_previews_side_by_side_outlive_the_death_of_their_worker(server, collection):
+    """Of one file, sent once. The one whose worker is killed is read again; nothing of either is found."""
+    text = "\n\n".join(f"heron-{n:03d} " + "wades " * 20 for n in range(200)).encode()
+    form = multipart({"plugin_name": "slow_ingest", "plugin_params": '{"seconds": 3, "steps": 30}'}, "heron.txt", text)
+    first = server.expect("POST", f"/collections/{collection}/preview", form)["id"]
+    other = {
+        "source_job": first,
+        "plugin_name": "simple_ingest",
+        "plugin_params": {"chunk_size": 60, "chunk_overlap": 0},
+    }
+    second = server.expect("POST", f"/collections/{collection}/preview", other)["id"]
+    server.wait(collection, first, lambda state: state["progress"]["total"])
+    [(pid,)] = rows(
+        server,
+        "SELECT w.pid FROM ingestion_fileregistry f JOIN ingestion_worker w ON w.id = f.worker_id WHERE f.id = ?",
+        first,
+    )
+    next(process for process in server.processes() if process.pid == pid).kill()
+    one, two = server.wait(collection, first), server.wait(collection, second)
+    assert (one["status"], one["attempt"], two["status"]) == ("completed", 2, "completed")
+    assert one["processing_stats"]["preview"]["chunks"] == 200
+    assert two["processing_stats"]["preview"]["sizes"]["max"] <= 60
+    assert found(server, collection, "heron") == []
+    assert stored_chunks(server, first) == stored_chunks(server, second) == 0
+    assert server.expect("GET", f"/collections/{collection}/ingestion-jobs")["items"] == []
