@@ -78,6 +78,37 @@ def submit(
     return services.register(job, f"Submitted for a preview by {info.name}", keep=keep, remember=remember)
 
 
+def ingest(preview: FileRegistry, params: Mapping[str, Any]) -> FileRegistry:
+    """Take the source of *preview* in for good, with its parameters or *params* instead. It need not be sent again.
+
+    :param preview: limits that hold for previews only are not carried over
+    :raises DuplicateFound: the collection has it already
+    :raises UnknownPlugin, InvalidParameters, WrongState, storage.NoSpace, CollectionGone:
+    """
+    info = services.plugin(preview.plugin_name)
+    given = {name: value for name, value in carried(preview, info).items() if name not in LIMITS}
+    clean = services.check_parameters(info, {**given, **params})
+    source = of_job(preview, info, clean)
+    keep = keeper(source["storage_key"], None, preview)
+    file = (source["content_hash"], source["original_filename"]) if keep else ()
+    source_hash = duplicates.source_hash(info, clean, *file)
+    if storage.free_mb() < settings.KB_MIN_FREE_MB:
+        raise storage.NoSpace(storage.NO_SPACE)
+
+    def refuse_duplicate() -> None:
+        Collection.objects.select_for_update().filter(pk=preview.collection_id).first()
+        duplicates.refuse(preview.collection, info.name, clean, source_hash)
+
+    job = FileRegistry(
+        collection=preview.collection,
+        source_hash=source_hash,
+        plugin_name=info.name,
+        plugin_params=clean,
+        **source,
+    )
+    return services.register(job, f"Submitted for {info.name}, after a preview", keep=keep, check=refuse_duplicate)
+
+
 def keeper(key: str, upload: storage.Upload | None, source_job: FileRegistry | None) -> Callable[[], str] | None:
     """What puts a preview's file into its folder, which *key* names; None where it has none."""
     if upload:

@@ -181,20 +181,26 @@ def fetch(request: HttpRequest, collection_id: int) -> HttpResponse:
 def write(request: HttpRequest, collection_id: int) -> HttpResponse:
     """Text that was pasted, kept as a file of its own."""
     found = access.own_collection(request.user, collection_id)
-    text, title = request.POST.get("text", ""), request.POST.get("title", "").strip()[:120]
-    if not text.strip():
-        messages.error(request, _("Paste or write some text first."))
-        return back(found, "text")
-    if len(text) > TEXT_LENGTH:
-        messages.error(request, _("That is more text than fits here. Save it as a file and upload that."))
-        return back(found, "text")
-    name = f"{slugify(title, allow_unicode=True) or 'text'}.md"
 
     def one() -> FileRegistry:
+        name, text = text_file(request)
         received = storage.receive(io.BytesIO(text.encode("utf-8", "replace")), name)
         return submitted(request, found, sources.plugin_for_file(name), received)
 
     return several(request, found, "text", [one])
+
+
+def text_file(request: HttpRequest) -> tuple[str, str]:
+    """What pasted text is called as a file, and the text.
+
+    :raises Refused:
+    """
+    text, title = request.POST.get("text", ""), request.POST.get("title", "").strip()[:120]
+    if not text.strip():
+        raise Refused(_("Paste or write some text first."))
+    if len(text) > TEXT_LENGTH:
+        raise Refused(_("That is more text than fits here. Save it as a file and upload that."))
+    return f"{slugify(title, allow_unicode=True) or 'text'}.md", text
 
 
 def several(request: HttpRequest, found: Collection, kind: str, each: list[Callable[[], FileRegistry]]) -> HttpResponse:

@@ -85,7 +85,8 @@ def days(collection: Collection) -> list[Day]:
     today = datetime.now(UTC).date()
     since = datetime.combine(today - timedelta(days=DAYS - 1), datetime.min.time(), UTC)
     rows = (
-        FileRegistry.objects.filter(collection=collection, created_at__gte=since, status__in=SHOWN)
+        FileRegistry.objects.ingestions()
+        .filter(collection=collection, created_at__gte=since, status__in=SHOWN)
         .order_by()
         .annotate(day=TruncDate("created_at"))
         .values_list("day", "status")
@@ -122,7 +123,8 @@ class Stage:
 def stages(collection: Collection) -> list[Stage]:
     """Waiting, reading, and adding chunks; empty while nothing is completed."""
     rows = (
-        FileRegistry.objects.filter(collection=collection, status=FileStatus.COMPLETED)
+        FileRegistry.objects.ingestions()
+        .filter(collection=collection, status=FileStatus.COMPLETED)
         .order_by("-created_at")
         .values_list("created_at", "processing_started_at", "processing_stats")[:RECENT]
     )

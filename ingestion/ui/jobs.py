@@ -22,7 +22,7 @@ from collections_app.models import Chunk, Collection
 from ingestion import bulk, reads, services
 from ingestion.failures import remedy_for
 from ingestion.models import LIVE, FileRegistry, FileStatus, JobEvent, JobQuerySet
-from ingestion.ui import access, figures
+from ingestion.ui import access, figures, rows
 from ingestion.ui.fields import entered, fields
 from ingestion.ui.listing import Wanted, jobs_of, listed, page_number
 from ingestion.ui.pages import page
@@ -42,7 +42,8 @@ STAGES = 40
 def collection(request: HttpRequest, collection_id: int, job_id: int | None = None) -> HttpResponse:
     """All of it; with *job_id* that job's dialog is open."""
     found = access.collection_for(request.user, collection_id)
-    context = {**alive(request, found, job_id), "days": figures.days(found), "stages": figures.stages(found)}
+    context = with_rows(alive(request, found, job_id))
+    context |= {"days": figures.days(found), "stages": figures.stages(found)}
     if job_id is not None and context["job"] is None:
         raise Http404
     return render(request, "ui/collection.html", context)
@@ -61,7 +62,7 @@ def live(request: HttpRequest, collection_id: int) -> HttpResponse:
     tag = etag(context)
     if tag in parse_etags(request.headers.get("If-None-Match", "")):
         return HttpResponse(status=304, headers={"ETag": tag})
-    response = render(request, "ui/live.html", context)
+    response = render(request, "ui/live.html", with_rows(context))
     response["ETag"] = tag
     return response
 
@@ -86,6 +87,11 @@ def alive(request: HttpRequest, found: Collection, job_id: int | None) -> dict[s
         "refresh": settings.INGESTION_JOB_REFRESH_RATE,
         **(details(request, found, job) if job else {}),
     }
+
+
+def with_rows(context: dict[str, Any]) -> dict[str, Any]:
+    made = rows.rendered(context["listing"], context["collection"], may_change=context["may_change"])
+    return {**context, "rows": made}
 
 
 def etag(context: Mapping[str, Any]) -> str:
@@ -167,17 +173,17 @@ def chunks(request: HttpRequest, collection_id: int, job_id: int) -> HttpRespons
     job = reads.job(found.pk, job_id)
     if job is None:
         raise Http404
-    rows = Chunk.objects.filter(
+    found_chunks = Chunk.objects.filter(
         document__file_id=job_id, document__published_at__isnull=False, document__withdrawn_at__isnull=True
     )
-    total = rows.count()
+    total = found_chunks.count()
     pages = max(1, -(-total // CHUNKS))
     number = min(pages, page_number(request.GET.get("page", "")))
     first = (number - 1) * CHUNKS
     context = {
         "collection": found,
         "job": job,
-        "chunks": rows.order_by("position")[first : first + CHUNKS],
+        "chunks": found_chunks.order_by("position")[first : first + CHUNKS],
         "total": total,
         "page": number,
         "pages": pages,
@@ -282,7 +288,9 @@ def chosen_jobs(request: HttpRequest, found: Collection, verb: str) -> JobQueryS
         jobs = jobs_of(found, Wanted.of(request.GET.dict()))
     else:
         numbers = [int(text) for text in request.POST.getlist("jobs")[:AT_ONCE] if text.isascii() and text.isdigit()]
-        jobs = FileRegistry.objects.filter(collection=found, pk__in=[number for number in numbers if number < 2**63])
+        jobs = FileRegistry.objects.ingestions().filter(
+            collection=found, pk__in=[number for number in numbers if number < 2**63]
+        )
     return jobs.failed() if verb == "retry" else jobs.live() if verb == "cancel" else jobs
 
 

@@ -5,7 +5,7 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_protect
 from django.views.i18n import set_language
 
-from ingestion.ui import add, ask, jobs, shelf
+from ingestion.ui import add, ask, jobs, previews, shelf
 from ingestion.ui.pages import public_page, unknown
 
 app_name = "ui"
@@ -33,6 +33,10 @@ urlpatterns = [
     path(f"{one}/add/file", add.upload, name="upload"),
     path(f"{one}/add/addresses", add.fetch, name="fetch"),
     path(f"{one}/add/text", add.write, name="write"),
+    path(f"{one}/preview", previews.begin, name="begin-preview"),
+    path(f"{one}/preview/<int:job_id>", previews.show, name="preview"),
+    path(f"{one}/preview/<int:job_id>/again", previews.again, name="preview-again"),
+    path(f"{one}/preview/<int:job_id>/take-in", previews.take_in, name="take-in"),
     path(f"{one}/jobs/<int:job_id>", jobs.collection, name="job"),
     path(f"{one}/jobs/<int:job_id>/chunks", jobs.chunks, name="chunks"),
     path(f"{one}/jobs/<int:job_id>/retry", jobs.act, {"verb": "retry"}, name="retry"),

@@ -29,7 +29,7 @@ if (form) {
 
   // -- Choosing files -------------------------------------------------------------------------------
 
-  for (const input of form.querySelectorAll("input[type=file]")) {
+  for (const input of form.querySelectorAll("#pick-files, #pick-folder")) {
     input.addEventListener("change", () => {
       take([...input.files]);
       input.value = "";
@@ -94,15 +94,7 @@ if (form) {
 
   function send(row) {
     sending += 1;
-    const body = new FormData();
-    const fields = new FormData(form);
-    for (const [name, value] of fields) if (!(value instanceof File)) body.append(name, value);
-    body.append("file", row.file); // last, so that the server knows how to read it before it arrives
-    const request = new XMLHttpRequest();
-    request.open("POST", form.action);
-    request.setRequestHeader("X-Requested-With", "fetch");
-    request.setRequestHeader("X-CSRFToken", form.elements.csrfmiddlewaretoken.value);
-    request.responseType = "json";
+    const request = open(form.action);
     request.upload.addEventListener("progress", (event) => {
       if (event.lengthComputable) row.bar.value = event.loaded / event.total;
     });
@@ -117,7 +109,24 @@ if (form) {
       count();
       next();
     });
-    request.send(body);
+    request.send(bodyWith(row.file));
+  }
+
+  function open(action) {
+    const request = new XMLHttpRequest();
+    request.open("POST", action);
+    request.setRequestHeader("X-Requested-With", "fetch");
+    request.setRequestHeader("X-CSRFToken", form.elements.csrfmiddlewaretoken.value);
+    request.responseType = "json";
+    return request;
+  }
+
+  /** The form as it is set, and the file last, so that the server knows how to read it before it arrives. */
+  function bodyWith(file) {
+    const body = new FormData();
+    for (const [name, value] of new FormData(form)) if (!(value instanceof File)) body.append(name, value);
+    body.append("file", file);
+    return body;
   }
 
   function answered(row, request) {
@@ -147,6 +156,31 @@ if (form) {
       why.append(button);
     }
     row.node.append(why);
+  }
+
+  // -- Looking first --------------------------------------------------------------------------------
+
+  document.getElementById("pick-preview").addEventListener("change", (event) => {
+    event.stopPropagation();
+    const [file] = event.target.files;
+    event.target.value = "";
+    if (file) look(file, event.target.dataset.action);
+  });
+
+  function look(file, action) {
+    const state = document.getElementById("preview-state");
+    if (file.size > Number(words.largest) * 2 ** 20) return (state.textContent = words.tooLarge);
+    const request = open(action);
+    request.upload.addEventListener("progress", (event) => {
+      state.textContent = `${state.dataset.sending} ${Math.round((100 * event.loaded) / event.total)} %`;
+    });
+    request.addEventListener("load", () => {
+      const said = request.response || {};
+      if (said.address) location.assign(said.address);
+      else state.textContent = said.detail || `${words.failed} (${request.status})`;
+    });
+    request.addEventListener("error", () => (state.textContent = words.broken));
+    request.send(bodyWith(file));
   }
 
   function count() {

@@ -501,3 +501,34 @@ def test_pages_that_are_not_there_look_like_ours(page: Page, site: Site, make_pa
     assert answer.status == 404
     assert "There is nothing here" in answer.text()
     assert "script-src 'self'" in answer.headers["content-security-policy"]
+
+
+# -- Looking first ----------------------------------------------------------------------------------
+
+
+def test_two_ways_to_cut_are_compared_before_one_is_taken_in(
+    page: Page, site: Site, tmp_path: Path, picture: Any
+) -> None:
+    collection = site.create_collection("Compared", owner="ana")
+    (tmp_path / "cells.md").write_text(f"# Cells\n\n{TEXT}")
+    page.goto(f"{site.url}/ui/collections/{collection}/add")
+    page.get_by_label("Plugin").select_option("simple_ingest")
+    settings = page.locator("fieldset[data-plugin=simple_ingest]")
+    settings.get_by_label("Greatest length of a chunk").fill("400")
+    settings.get_by_label("How much of the previous chunk").fill("0")
+    page.locator("#pick-preview").set_input_files(tmp_path / "cells.md")
+    first = page.locator(".side").first
+    expect(first.locator(".cut-count")).to_have_text(re.compile(r"\d+"))
+    expect(first.locator(".cuts li").first).to_contain_text("mitochondria")
+    first.get_by_text("Try other settings").click()
+    first.get_by_label("Greatest length of a chunk").fill("900")
+    first.get_by_role("button", name="Compare with these").click()
+    second = page.locator(".side").nth(1)
+    expect(second.locator(".cut-count")).to_have_text(re.compile(r"\d+"))
+    counts = [int(side.locator(".cut-count").inner_text()) for side in (first, second)]
+    assert counts[0] > counts[1]
+    picture(page, "pages-preview")
+    checked(page, "light-preview", picture)
+    assert site.expect("GET", f"/collections/{collection}/ingestion-jobs")["total"] == 0
+    second.get_by_role("button", name="Take it in like this").click()
+    expect(dialog(page).locator(".job-state")).to_contain_text(f"{counts[1]} chunks")

@@ -10,12 +10,14 @@ from django.test import Client
 from collections_app import catalogue, search
 from collections_app.models import Collection
 from ingestion import outlook
+from tests.ingestion.conftest import _end_of_host, own_folders  # noqa: F401  (fixtures)
 from tests.ingestion.factories import make_collection
 
 
 @pytest.fixture(scope="package", autouse=True)
 def _plugins() -> None:
-    catalogue.refresh()
+    if not catalogue.path().exists():
+        catalogue.refresh()
 
 
 @pytest.fixture(autouse=True)
