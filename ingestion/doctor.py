@@ -28,8 +28,10 @@ from rich.filesize import decimal
 
 from collections_app import crypto
 from collections_app.embeddings import Abandoned, configured_embeddings, embedder_for
+from collections_app.embeddings.endpoints import shown
 from collections_app.errors import SecretUnreadable
 from collections_app.models import Collection, VendorState
+from collections_app.scrub import scrub
 from ingestion import health, outlook, presence, storage
 from ingestion.metrics import oldest_due
 from ingestion.models import FileRegistry, Worker
@@ -247,7 +249,7 @@ def vendor() -> Iterator[Diagnosis]:
         vectors = embedder_for(made_up).embed(["word"], cancel=give_up)
     except PluginError as error:
         level = Level.WARNING if error.transient else Level.CRITICAL
-        yield Diagnosis(level, f"{choice.vendor}: {error.message}", error.hint or "See docs/settings.md.")
+        yield Diagnosis(level, f"{choice.vendor}: {scrub(error.message)}", error.hint or "See docs/settings.md.")
     except Abandoned:
         detail = f"{choice.vendor} did not answer within {VENDOR_SECONDS:g} s."
         yield warning(detail, "Jobs wait until it does. Look whether it runs and is reached from here.")
@@ -271,10 +273,17 @@ def known_of_vendors() -> Iterator[Diagnosis]:
 def open_breakers() -> Iterator[Diagnosis]:
     for state in VendorState.objects.filter(failures__gt=0).order_by("-failures")[:NAMED]:
         yield warning(
-            f"{state.vendor} at {state.endpoint or 'its own address'} failed {state.failures} times in a row: "
-            f"{state.last_error}",
+            f"{state.vendor} at {place_of(state)} failed {state.failures} times in a row: {scrub(state.last_error)}",
             "It is tried again by itself, and jobs wait; mend the vendor, or the collections' endpoint.",
         )
+
+
+def place_of(state: VendorState) -> str:
+    """Without passwords and keys, which addresses may hold."""
+    try:
+        return shown(state.endpoint) or "its own address"
+    except ValueError:
+        return "an address that is none"
 
 
 def unreadable_keys() -> Iterator[Diagnosis]:
@@ -450,6 +459,6 @@ def side_by_side(wanted: dict[str, Check], seconds: float) -> Iterator[Examinati
     for name, one in asked.items():
         findings = one.wait(ends - time.monotonic())
         if findings is None:
-            reason = one.error or f"it did not end within {seconds:g} s"
+            reason = scrub(str(one.error)) if one.error else f"it did not end within {seconds:g} s"
             findings = [critical(f"The check itself failed: {reason}.", "The server's log may say more.")]
         yield Examination(name, findings)

@@ -265,6 +265,20 @@ def test_vendors_of_collections_that_fail_are_named(examined):
     assert "ollama at http://gpu:11434 failed 7 times in a row" in found["vendor"][0][1]
 
 
+def test_addresses_of_vendors_are_told_without_their_secrets(examined):
+    VendorState.objects.create(
+        key="k",
+        vendor="openai",
+        endpoint="https://ana:hunter2@gpu.example/v1?api_key=hunter3",
+        failures=2,
+        last_error="vendor_unavailable: https://ana:hunter4@gpu.example cannot be reached; Bearer hunter5-hunter5",
+    )
+    VendorState.objects.create(key="x", vendor="openai", endpoint="http://[hunter6", failures=1)
+    _, found = examined("--only", "vendor", "--offline")
+    assert "openai at https://gpu.example/v1 failed 2 times" in str(found)
+    assert "hunter" not in str(found)
+
+
 def test_stored_keys_that_nobody_can_read_any_more_are_critical(examined, settings):
     make_collection(embedding_api_key=crypto.encrypt("sk-1"))
     assert examined("--only", "vendor")[0] == 0
