@@ -3,15 +3,13 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
 from ingestion import bulk
 from ingestion.management.commands.ingest import parameters
-from ingestion.management.options import add_filters, add_manners, chosen_jobs, report, terminal
+from ingestion.management.options import OperatorsCommand, add_filters, add_manners, chosen_jobs, report, terminal
 from ingestion.terminal import watch_jobs
 
 
-class Command(BaseCommand):
+class Command(OperatorsCommand):
     help = "Retry failed jobs: all, or those that the filters choose. Exit code 0 also when there is nothing to retry."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -34,6 +32,6 @@ class Command(BaseCommand):
             limit=options["limit"],
             dry_run=options["dry_run"],
         )
-        found = report(outcomes, options, did="retried", would="would be retried")
+        retried = report(outcomes, options, did="retried", would="would be retried")
         if options["watch"] and not options["dry_run"]:
-            watch_jobs([one.job_id for one in found if one.done], terminal())
+            watch_jobs(retried, terminal())
