@@ -3,9 +3,19 @@
 from argparse import ArgumentParser
 from typing import Any
 
+from django.core.management.base import CommandError
+
 from ingestion import bulk
 from ingestion.management.commands.ingest import parameters
-from ingestion.management.options import OperatorsCommand, add_filters, add_manners, chosen_jobs, report, terminal
+from ingestion.management.options import (
+    WRONG_USAGE,
+    OperatorsCommand,
+    add_filters,
+    add_manners,
+    chosen_jobs,
+    report,
+    terminal,
+)
 from ingestion.terminal import watch_jobs
 
 
@@ -25,6 +35,8 @@ class Command(OperatorsCommand):
         parser.add_argument("--watch", action="store_true", help="show how they go on, until all have ended")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["watch"] and options["json"]:
+            raise CommandError("--watch is for people, --json for machines: leave one out.", returncode=WRONG_USAGE)
         outcomes = bulk.retry(
             chosen_jobs(options).failed(),
             parameters(options["param"]),
