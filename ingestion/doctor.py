@@ -104,7 +104,9 @@ def critical(detail: str, hint: str) -> Diagnosis:
 
 def database() -> Iterator[Diagnosis]:
     if errors := health.database_errors():
-        yield critical(errors[0], "`manage.py up` brings the database up to date when it starts.")
+        behind = "`manage.py up` brings the database up to date when it starts."
+        broken = "Look whether KB_DATA_DIR or DATABASE_URL is the right one. If it is, restore a backup."
+        yield critical(errors[0], behind if errors[0].startswith("Migration") else broken)
         return
     if connection.vendor != "sqlite":
         yield fine(f"{connection.display_name} answers and has this version's tables.")

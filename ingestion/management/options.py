@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.db import OperationalError, ProgrammingError
+from django.db import DatabaseError
 from django.utils.dateparse import parse_datetime
 from rich.console import Console
 from rich.markup import escape
@@ -36,7 +36,7 @@ class OperatorsCommand(BaseCommand):
     def execute(self, *args: Any, **options: Any) -> str | None:
         try:
             return super().execute(*args, **options)
-        except (OperationalError, ProgrammingError) as error:
+        except DatabaseError as error:
             reason = next(iter(health.database_errors()), f"The database does not answer as it should ({error}).")
             raise CommandError(
                 f"{reason} The data directory is {settings.KB_DATA_DIR} (KB_DATA_DIR).", returncode=NO_DATABASE

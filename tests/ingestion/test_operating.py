@@ -256,6 +256,16 @@ def test_a_data_directory_without_a_database_is_named(tmp_path):
     assert f"is not applied. Restart the server with `manage.py up`. The data directory is {tmp_path}" in told.stderr
 
 
+def test_a_damaged_database_is_a_sentence_too(tmp_path):
+    (tmp_path / "kb.sqlite3").write_bytes(b"garbage" * 1000)
+    told = manage("retry_failed", KB_DATA_DIR=tmp_path)
+    assert (told.returncode, "Traceback" in told.stderr) == (1, False)
+    assert "The database is damaged, or what lies in its place is none." in told.stderr
+    examined = manage("doctor", "--only", "database", KB_DATA_DIR=tmp_path)
+    assert examined.returncode == 2
+    assert "restore a backup" in examined.stdout
+
+
 def test_a_wrong_setting_is_named_and_critical_for_monitoring(tmp_path):
     told = manage("doctor", KB_DATA_DIR=tmp_path, PORT="abc")
     assert (told.returncode, told.stderr) == (2, "PORT must be a number, not 'abc'.\n")
