@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from functools import partial
+from http.client import HTTPException
 from pathlib import Path
 from typing import NamedTuple
 
@@ -165,7 +166,7 @@ def web_server() -> Iterator[Diagnosis]:
     address = f"http://{f'[{host}]' if ':' in host else host}:{settings.PORT}/health"
     try:
         version = version_at(address)
-    except (OSError, ValueError):
+    except (OSError, ValueError, HTTPException):  # nobody, or something that speaks no HTTP
         yield critical(
             f"It does not answer on {settings.HOST}:{settings.PORT}.",
             "Start it with `manage.py up`, with the same settings as this command.",

@@ -84,7 +84,7 @@ def job_page(job: Mapping[str, Any], diary: Iterable[JobEvent]) -> RenderableTyp
         if value:
             facts.add_row(f"[dim]{name}[/dim]", value)
     lines = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    for name in ("at", "attempt", "what", "message"):
+    for name in ("at (UTC)", "attempt", "what", "message"):
         lines.add_column(name, overflow="fold")
     for event in diary:
         lines.add_row(f"{event.at:%Y-%m-%d %H:%M:%S}", str(event.attempt), event.kind, escape(event.message))

@@ -132,6 +132,18 @@ def test_another_version_or_server_on_its_port_is_told(examined, web, answer):
     assert "Restart" in the_only(found, "server")[2]
 
 
+def test_something_else_that_speaks_no_http_on_its_port_is_told(examined, settings):
+    class Talker(BaseHTTPRequestHandler):
+        def handle(self):
+            self.wfile.write(b"SSH-2.0-OpenSSH_9.2\r\n")
+
+    with Serving(Talker) as other:
+        settings.PORT = other.port
+        code, found = examined("--only", "server")
+    assert code == 2
+    assert the_only(found, "server")[1].startswith("It does not answer")
+
+
 def test_without_a_worker_it_is_critical_and_with_too_few_a_warning(examined, settings):
     assert examined("--only", "workers")[0] == 2
     presence.this_worker()
