@@ -32,6 +32,7 @@ admin.site.enable_nav_sidebar = False  # lists of jobs need the width
 NOTHING = "–"
 COUNTED = 10_000  # rows of a list that are counted; nobody turns the pages behind them
 PRETTY_LENGTH = 20_000
+LONGEST_SEARCH = 300  # characters; no name is longer, and each word of a search makes the query deeper
 FIRST_CHUNKS = 5
 CHUNK_LENGTH = 2_000
 BEGINNING = 160  # characters of a chunk in a list
@@ -65,6 +66,13 @@ class ReadOnlyAdmin(ModelAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         title = str(self.opts.verbose_name_plural).capitalize()
         return super().changelist_view(request, {"title": title, **(extra_context or {})})
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        if len(search_term) > LONGEST_SEARCH:
+            return queryset.none(), False
+        return super().get_search_results(request, queryset, search_term)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

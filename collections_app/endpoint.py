@@ -1,6 +1,6 @@
 """The base of every view."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from inspect import getdoc
 from typing import Any, ClassVar
@@ -26,6 +26,7 @@ class Endpoint(viewsets.GenericViewSet[Any]):
 
     * ``domain_errors``: status of each exception that its services raise; the first that fits counts
     * ``forms``: serializer of the form that browsers see, by action
+    * ``rights``: permissions that a member of staff in a browser needs, by action; see ``collections_app.http``
     """
 
     http_method_names = ["get", "post", "put", "patch", "delete"]  # noqa: RUF012  (HEAD and OPTIONS are 405)
@@ -34,6 +35,7 @@ class Endpoint(viewsets.GenericViewSet[Any]):
     content_negotiation_class = Negotiation
     domain_errors: ClassVar[Mapping[type[Exception], int]] = {}
     forms: ClassVar[Mapping[str, type[Serializer[Any]]]] = {}
+    rights: ClassVar[Mapping[str, Sequence[str]]] = {}
     pagination_class: Any = None
     filter_backends: Any = ()
 

@@ -58,30 +58,52 @@ def cancel(jobs: JobQuerySet, *, by: str = "", limit: int | None = None, dry_run
 def delete(
     jobs: JobQuerySet, *, by: str = "", hard: bool = True, limit: int | None = None, dry_run: bool = False
 ) -> Iterator[Outcome]:
-    """Remove *jobs* with everything made from them, oldest first."""
+    """Remove *jobs* with everything made from them, oldest first.
+
+    One that was retried meanwhile is no longer the failed job that was chosen, and is left alone.
+    """
 
     def remove(job: FileRegistry) -> None:
         if not dry_run:
             services.delete(job, hard=hard, by=by)
             job.status = FileStatus.DELETED
 
-    return each(jobs, remove, limit)
+    return each(jobs, remove, limit, look_again=True)
 
 
-def each(jobs: JobQuerySet, verb: Callable[[FileRegistry], Any], limit: int | None = None) -> Iterator[Outcome]:
+def each(
+    jobs: JobQuerySet, verb: Callable[[FileRegistry], Any], limit: int | None = None, *, look_again: bool = False
+) -> Iterator[Outcome]:
     """Do *verb* to each of *jobs*, in the order of their ids, some a transaction.
 
-    Jobs that join the choice behind where this has come to are met too; none is met twice.
+    Jobs that were submitted since it began are not met, so that it ends however many come; none is met twice.
 
     :param limit: jobs that are met at most
+    :param look_again: whether they are still chosen, under the lock; other verbs look at the status themselves
     """
-    chosen = jobs.order_by("pk").select_related("collection")
+    chosen = jobs.filter(pk__lte=newest()).order_by("pk").select_related("collection")
     after, left = -1, sys.maxsize if limit is None else limit
     while batch := list(chosen.filter(pk__gt=after)[: min(AT_ONCE, left)]):
         after, left = batch[-1].pk, left - len(batch)
         with transaction.atomic():
-            outcomes = [_one(job, verb) for job in batch]
+            changed = {job.pk for job in batch} - still_chosen(jobs, batch) if look_again else set()
+            outcomes = [_one(job, refuse_changed if job.pk in changed else verb) for job in batch]
         yield from outcomes  # once they are true
+
+
+def still_chosen(jobs: JobQuerySet, batch: list[FileRegistry]) -> set[int]:
+    """Which of *batch* *jobs* would choose now; nobody else changes them until the transaction ends."""
+    again = jobs.filter(pk__in=[job.pk for job in batch]).order_by("pk").select_related(None).only("pk")
+    return {job.pk for job in again.select_for_update(of=("self",))}
+
+
+def refuse_changed(job: FileRegistry) -> None:
+    raise services.WrongState(f"It changed meanwhile: it is {services.status_now(job)} now.")
+
+
+def newest() -> int:
+    """The number of the job that was submitted last; 0 where there is none."""
+    return FileRegistry.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
 
 
 def _one(job: FileRegistry, verb: Callable[[FileRegistry], Any]) -> Outcome:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from functools import partial
+from http.client import HTTPException
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,8 +29,10 @@ from rich.filesize import decimal
 
 from collections_app import crypto
 from collections_app.embeddings import Abandoned, configured_embeddings, embedder_for
+from collections_app.embeddings.endpoints import shown
 from collections_app.errors import SecretUnreadable
 from collections_app.models import Collection, VendorState
+from collections_app.scrub import scrub
 from ingestion import health, outlook, presence, storage
 from ingestion.metrics import oldest_due
 from ingestion.models import FileRegistry, Worker
@@ -102,7 +105,9 @@ def critical(detail: str, hint: str) -> Diagnosis:
 
 def database() -> Iterator[Diagnosis]:
     if errors := health.database_errors():
-        yield critical(errors[0], "`manage.py up` brings the database up to date when it starts.")
+        behind = "`manage.py up` brings the database up to date when it starts."
+        broken = "Look whether KB_DATA_DIR or DATABASE_URL is the right one. If it is, restore a backup."
+        yield critical(errors[0], behind if errors[0].startswith("Migration") else broken)
         return
     if connection.vendor != "sqlite":
         yield fine(f"{connection.display_name} answers and has this version's tables.")
@@ -161,7 +166,7 @@ def web_server() -> Iterator[Diagnosis]:
     address = f"http://{f'[{host}]' if ':' in host else host}:{settings.PORT}/health"
     try:
         version = version_at(address)
-    except (OSError, ValueError):
+    except (OSError, ValueError, HTTPException):  # nobody, or something that speaks no HTTP
         yield critical(
             f"It does not answer on {settings.HOST}:{settings.PORT}.",
             "Start it with `manage.py up`, with the same settings as this command.",
@@ -247,7 +252,7 @@ def vendor() -> Iterator[Diagnosis]:
         vectors = embedder_for(made_up).embed(["word"], cancel=give_up)
     except PluginError as error:
         level = Level.WARNING if error.transient else Level.CRITICAL
-        yield Diagnosis(level, f"{choice.vendor}: {error.message}", error.hint or "See docs/settings.md.")
+        yield Diagnosis(level, f"{choice.vendor}: {scrub(error.message)}", error.hint or "See docs/settings.md.")
     except Abandoned:
         detail = f"{choice.vendor} did not answer within {VENDOR_SECONDS:g} s."
         yield warning(detail, "Jobs wait until it does. Look whether it runs and is reached from here.")
@@ -271,10 +276,17 @@ def known_of_vendors() -> Iterator[Diagnosis]:
 def open_breakers() -> Iterator[Diagnosis]:
     for state in VendorState.objects.filter(failures__gt=0).order_by("-failures")[:NAMED]:
         yield warning(
-            f"{state.vendor} at {state.endpoint or 'its own address'} failed {state.failures} times in a row: "
-            f"{state.last_error}",
+            f"{state.vendor} at {place_of(state)} failed {state.failures} times in a row: {scrub(state.last_error)}",
             "It is tried again by itself, and jobs wait; mend the vendor, or the collections' endpoint.",
         )
+
+
+def place_of(state: VendorState) -> str:
+    """Without passwords and keys, which addresses may hold."""
+    try:
+        return shown(state.endpoint) or "its own address"
+    except ValueError:
+        return "an address that is none"
 
 
 def unreadable_keys() -> Iterator[Diagnosis]:
@@ -450,6 +462,6 @@ def side_by_side(wanted: dict[str, Check], seconds: float) -> Iterator[Examinati
     for name, one in asked.items():
         findings = one.wait(ends - time.monotonic())
         if findings is None:
-            reason = one.error or f"it did not end within {seconds:g} s"
+            reason = scrub(str(one.error)) if one.error else f"it did not end within {seconds:g} s"
             findings = [critical(f"The check itself failed: {reason}.", "The server's log may say more.")]
         yield Examination(name, findings)

@@ -3,13 +3,15 @@
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 import django_filters
 from django import forms
 from django.db.models import CharField, F, Func, Q, QuerySet, Sum
+from django_filters.fields import IsoDateTimeField
 
+from collections_app.fields import is_storable
 from ingestion.models import FileRegistry, FileStatus, JobCount, JobKind, JobQuerySet
 
 SORTS = ("created_at", "updated_at", "status", "original_filename", "file_size")
@@ -45,6 +47,8 @@ class InvalidFilter(Exception):
         self.errors = dict(errors)
 
 
+LONGEST_VALUE = 10_000  # characters of a value; SQLite compares with patterns of 50,000 bytes at most
+MICROSECOND = timedelta(microseconds=1)
 RARE = 50_000  # jobs of a status: fewer are looked up by index, more are met soon by walking the table
 
 
@@ -73,17 +77,29 @@ class StatusesFilter(django_filters.BaseInFilter, django_filters.ChoiceFilter): 
     """One status or several, separated by commas."""
 
     def filter(self, jobs: JobQuerySet, value: Sequence[str] | None) -> JobQuerySet:
-        if value and self.parent.form.cleaned_data.get("kind") == JobKind.PREVIEW:  # few, and not counted
-            return jobs.filter(status__in=value)
-        return of_statuses(jobs, value) if value else jobs
+        wanted = [status for status in value or () if status]
+        if not wanted:
+            return jobs if not value else jobs.none()
+        if self.parent.form.cleaned_data.get("kind") == JobKind.PREVIEW:  # few, and not counted
+            return jobs.filter(status__in=wanted)
+        return of_statuses(jobs, wanted)
+
+
+class MomentField(IsoDateTimeField):  # type: ignore[misc]
+    """A moment in UTC, with room for what is compared with it."""
+
+    def clean(self, value: Any) -> datetime | None:
+        moment: datetime | None = super().clean(value)
+        try:
+            return moment and moment.astimezone(UTC) - MICROSECOND
+        except OverflowError as error:
+            raise forms.ValidationError("Enter a moment of the years 1 to 9999, in UTC.") from error
 
 
 class MomentFilter(django_filters.IsoDateTimeFilter):  # type: ignore[misc]
     """A moment, compared with the microsecond before it: see :class:`Sortable` for what equality is worth."""
 
-    def filter(self, jobs: JobQuerySet, value: datetime | None) -> JobQuerySet:
-        found: JobQuerySet = super().filter(jobs, value and value - timedelta(microseconds=1))
-        return found
+    field_class = MomentField
 
 
 class IdsFilter(django_filters.BaseInFilter, django_filters.NumberFilter):  # type: ignore[misc]
@@ -165,7 +181,7 @@ class JobsFilter(django_filters.FilterSet):  # type: ignore[misc]
         return jobs.filter(pk__in=found.values("pk"))
 
     def of_group(self, jobs: JobQuerySet, name: str, value: str) -> JobQuerySet:
-        code, _, print_ = value.partition(":")
+        code, _, print_ = value.rpartition(":")  # codes of plugins may hold anything
         return jobs.failed().filter(error_code=code, error_fingerprint=print_)
 
     def with_text(self, jobs: JobQuerySet, name: str, value: str) -> JobQuerySet:
@@ -185,8 +201,11 @@ def chosen(wanted: Mapping[str, Any], jobs: JobQuerySet | None = None) -> JobQue
     unknown = {name: "There is no such filter." for name in wanted if name not in JobsFilter.base_filters}
     if unknown:
         raise InvalidFilter(unknown)
+    texts = {name: as_text(value) for name, value in wanted.items()}
+    if odd := {name: complaint for name, text in texts.items() if (complaint := odd_about(text))}:
+        raise InvalidFilter(odd)
     base = FileRegistry.objects.all() if jobs is None else jobs
-    found = JobsFilter({name: as_text(value) for name, value in wanted.items()}, queryset=base.of_live_collections())
+    found = JobsFilter(texts, queryset=base.of_live_collections())
     if not found.is_valid():
         raise InvalidFilter({name: " ".join(map(str, errors)) for name, errors in found.errors.items()})
     result: JobQuerySet = found.qs
@@ -196,6 +215,23 @@ def chosen(wanted: Mapping[str, Any], jobs: JobQuerySet | None = None) -> JobQue
 def as_text(value: Any) -> str:
     """A value of a JSON body as the same value of an address would be."""
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else "" if value is None else str(value)
+
+
+def odd_about(text: str) -> str:
+    """Why no filter takes this text; blank where one may."""
+    if len(text) > LONGEST_VALUE:
+        return f"Longer than {LONGEST_VALUE:,} characters."
+    return "" if is_storable(text) else "Holds characters that are not text."
+
+
+def refuse_blanks(wanted: Mapping[str, Any]) -> None:
+    """For verbs: a filter that was given and says nothing, such as an unset variable or an empty list, must not mean
+    all jobs.
+
+    :raises InvalidFilter:
+    """
+    if blank := [name for name, value in wanted.items() if not as_text(value).strip(" ,")]:
+        raise InvalidFilter(dict.fromkeys(blank, "Is empty. Say which, or leave it out."))
 
 
 # -- Pages by position ------------------------------------------------------------------------------
@@ -268,7 +304,7 @@ class Order:
     def _read(self, cursor: str) -> tuple[Any, int]:
         try:
             name, sort_key, job_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise InvalidCursor from error
         if name != self.name or not is_number(job_id):
             raise InvalidCursor

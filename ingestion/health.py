@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from django.conf import settings
-from django.db import OperationalError, connection
+from django.db import DatabaseError, OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from collections_app.embeddings import configured_embeddings, is_installed
@@ -66,6 +66,8 @@ def database_errors() -> list[str]:
         plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     except OperationalError:
         return ["The database does not answer."]
+    except DatabaseError:
+        return ["The database is damaged, or what lies in its place is none."]
     return [f"Migration {migration} is not applied. Restart the server with `manage.py up`." for migration, _ in plan]
 
 

@@ -45,10 +45,22 @@ def delete_events(ids: list[int], told: Callable[[int], None] = lambda _: None) 
 def strays() -> Iterator[Stray]:
     """Folders without a row, or whose job is deleted. Young ones may be uploads on their way."""
     for shelf in range(256):
-        keys = storage.keys_in(shelf)
-        rows = dict(FileRegistry.objects.filter(storage_key__in=keys).values_list("storage_key", "status"))
-        for key in keys:
-            if rows.get(key, FileStatus.DELETED) == FileStatus.DELETED:
-                folder = storage.folder(key)
-                if storage.age(folder) > STRAY_SECONDS:
-                    yield Stray(key, storage.size_of(folder))
+        for key in stray_among(storage.keys_in(shelf)):
+            yield Stray(key, storage.size_of(storage.folder(key)))
+
+
+def stray_among(keys: list[str]) -> list[str]:
+    rows = dict(FileRegistry.objects.filter(storage_key__in=keys).values_list("storage_key", "status"))
+    ownerless = [key for key in keys if rows.get(key, FileStatus.DELETED) == FileStatus.DELETED]
+    return [key for key in ownerless if storage.age(storage.folder(key)) > STRAY_SECONDS]
+
+
+def delete_strays(found: list[Stray]) -> list[Stray]:
+    """Remove those that still belong to nobody: since they were found, an import may have gone on with one.
+
+    :return: those that were removed
+    """
+    removed = [stray for stray in found if stray_among([stray.key])]
+    for stray in removed:
+        storage.remove(stray.key)
+    return removed

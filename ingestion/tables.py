@@ -39,7 +39,7 @@ def job_table(jobs: Iterable[Mapping[str, Any]]) -> Table:
             status_text(job["status"]),
             f"{job['progress']['overall']:.0f} %",
             escape(job["original_filename"]),
-            job["plugin_name"],
+            escape(job["plugin_name"]),
             f"{escape(job['collection_name'])} [dim]({job['collection_id']})[/dim]",
             f"{job['document_count']:,}" if job["document_count"] else NOTHING,
             times(job["processing_duration_seconds"]),
@@ -52,7 +52,7 @@ def job_table(jobs: Iterable[Mapping[str, Any]]) -> Table:
 def reason_of(job: Mapping[str, Any]) -> str:
     """Why it failed, or waits."""
     if job["error_message"]:
-        return f"{escape(job['error_message'])} [dim]({job['error_code']})[/dim]"
+        return f"{escape(job['error_message'])} [dim]({escape(job['error_code'] or '')})[/dim]"
     waiting = job["waiting_reason"]
     return escape(waiting["message"]) if waiting else "[yellow]stalled[/yellow]" if job["stalled"] else ""
 
@@ -72,10 +72,10 @@ def job_page(job: Mapping[str, Any], diary: Iterable[JobEvent]) -> RenderableTyp
             "done in",
             f"{times(job['eta_low_seconds'])} to {times(job['eta_high_seconds'])}" if eta else "",
         ),
-        ("error", f"{escape(job['error_message'])} [dim]({job['error_code']})[/dim]" if job["error_message"] else ""),
+        ("error", reason_of(job) if job["error_message"] else ""),
         ("what to do", escape(hint or "")),
         ("collection", f"{escape(job['collection_name'])} ({job['collection_id']}), of {escape(job['owner'])}"),
-        ("plugin", f"{job['plugin_name']}  {escape(str(job['plugin_params']))}"),
+        ("plugin", escape(f"{job['plugin_name']}  {job['plugin_params']}")),
         ("chunks", f"{job['document_count']:,}"),
         ("submitted", str(job["created_at"])),
         ("took", times(job["processing_duration_seconds"])),
@@ -84,7 +84,7 @@ def job_page(job: Mapping[str, Any], diary: Iterable[JobEvent]) -> RenderableTyp
         if value:
             facts.add_row(f"[dim]{name}[/dim]", value)
     lines = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    for name in ("at", "attempt", "what", "message"):
+    for name in ("at (UTC)", "attempt", "what", "message"):
         lines.add_column(name, overflow="fold")
     for event in diary:
         lines.add_row(f"{event.at:%Y-%m-%d %H:%M:%S}", str(event.attempt), event.kind, escape(event.message))
@@ -103,7 +103,7 @@ def group_table(groups: Iterable[FailureGroup]) -> Table:
             age_text(group.first_at),
             age_text(group.last_at),
             escape(group.remedy.sentence),
-            f"[dim]{group.key}[/dim]",
+            f"[dim]{escape(group.key)}[/dim]",
         )
     return table
 

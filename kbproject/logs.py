@@ -16,7 +16,8 @@ from collections_app import context
 from collections_app.scrub import scrub
 
 MORE = ("method", "path", "status", "ms")  # what a line may carry beyond the names of the context
-CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")  # what terminals obey
+BUT_LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 PLUGIN_LOG_BYTES = 1024 * 1024
 
 
@@ -53,14 +54,21 @@ class LineFormatter(Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC)
-        message = CONTROL.sub(lambda found: repr(found[0])[1:-1], self.message(record))  # no line is forged
+        message = CONTROL.sub(escaped, self.message(record))  # no line is forged
         facts = self.facts(record)
         known = [
-            f"{name.removesuffix('_id')} {facts[name]}" for name in context.NAMES if facts.get(name) not in (None, "")
+            f"{name.removesuffix('_id')} {CONTROL.sub(escaped, str(facts[name]))}"
+            for name in context.NAMES
+            if facts.get(name) not in (None, "")
         ]
         line = f"{at:%Y-%m-%d %H:%M:%S},{at.microsecond // 1000:03d} {record.levelname:<7} {record.name} · {message}"
         line += f" [{' · '.join(known)}]" if known else ""
-        return "\n".join(filter(None, (line, self.trouble(record))))
+        trouble = BUT_LINES.sub(escaped, self.trouble(record))
+        return "\n  ".join(filter(None, (line, *trouble.splitlines())))  # set in, so that none passes for a line of log
+
+
+def escaped(found: re.Match[str]) -> str:
+    return ascii(found[0])[1:-1]
 
 
 class JsonFormatter(Formatter):

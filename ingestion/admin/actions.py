@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
+from collections_app.fields import is_storable
 from ingestion import bulk
 from ingestion.bulk import Outcome
 from ingestion.models import LIVE, FileRegistry, FileStatus, JobQuerySet
@@ -99,7 +100,9 @@ def respond(model_admin: Any, request: HttpRequest, jobs: Any, verb: Verb) -> Ht
     except ValueError as error:
         return confirm(model_admin, request, jobs, verb, across, f"The parameters are no JSON object: {error}.")
     step = Step.of(request.POST)
-    more = step.work(verb, verb.eligible(jobs) if across else jobs, request.user.get_username(), params)
+    if across:  # those that have come since the question were not asked about
+        jobs = verb.eligible(jobs).filter(pk__lte=step.newest)
+    more = step.work(verb, jobs, request.user.get_username(), params)
     if "from_page" in request.POST and step.outcomes:
         return back_to_the_job(model_admin, request, step, verb)
     page = "working.html" if more else "done.html"
@@ -127,6 +130,7 @@ def confirm(
         jobs=first,
         unnamed=number - len(first),
         params=request.POST.get("params") or initial_params(first, verb),
+        newest=bulk.newest(),
     )
 
 
@@ -140,9 +144,14 @@ def given_params(request: HttpRequest, verb: Verb) -> dict[str, Any]:
     """:raises ValueError: no JSON object"""
     if not verb.takes_params:
         return {}
-    params = json.loads(request.POST.get("params") or "{}")
+    try:
+        params = json.loads(request.POST.get("params") or "{}")
+    except RecursionError as error:
+        raise ValueError("they are nested too deeply") from error
     if not isinstance(params, dict):
         raise ValueError("it begins with something else than {")
+    if not is_storable(params):
+        raise ValueError("they hold characters that are not text")
     return without_masks(params)
 
 
@@ -152,11 +161,12 @@ def given_params(request: HttpRequest, verb: Verb) -> dict[str, Any]:
 class Step:
     """How far the work has come; it is carried in the page's form from one step to the next.
 
-    ``refused`` holds number, name and reason of jobs that were left alone.
+    ``refused`` holds number, name and reason of jobs that were left alone; ``newest`` the number of the last job that
+    there was when the operator was asked.
     """
 
-    def __init__(self, after: int, done: int, left_alone: int, refused: list[list[Any]]) -> None:
-        self.after, self.done, self.left_alone, self.refused = after, done, left_alone, refused
+    def __init__(self, newest: int, after: int, done: int, left_alone: int, refused: list[list[Any]]) -> None:
+        self.newest, self.after, self.done, self.left_alone, self.refused = newest, after, done, left_alone, refused
         self.outcomes: list[Outcome] = []  # of this step
 
     @classmethod
@@ -164,11 +174,11 @@ class Step:
         """As the form says; one that was tampered with only misleads who did it."""
         try:
             refused = json.loads(form.get("refused") or "[]")
-            numbers = (int(form.get("after") or -1), int(form.get("done") or 0), int(form.get("left_alone") or 0))
-        except ValueError:
-            return cls(-1, 0, 0, [])
-        is_list = isinstance(refused, list) and all(isinstance(one, list) and len(one) == 3 for one in refused)
-        return cls(*numbers, refused if is_list else [])
+            newest, after = int(form.get("newest") or bulk.newest()), int(form.get("after") or -1)
+            numbers = int(form.get("done") or 0), int(form.get("left_alone") or 0)
+        except (ValueError, RecursionError):
+            return cls(bulk.newest(), -1, 0, 0, [])
+        return cls(newest, after, *numbers, refused if is_list_of_refusals(refused) else [])
 
     def work(self, verb: Verb, jobs: Any, by: str, params: dict[str, Any]) -> bool:
         """Go on for some seconds; True when more is left to do."""
@@ -200,6 +210,11 @@ class Step:
     @property
     def refused_json(self) -> str:
         return json.dumps(self.refused)
+
+
+def is_list_of_refusals(value: Any) -> bool:
+    rows = value if isinstance(value, list) else [None]
+    return all(isinstance(row, list) and len(row) == 3 and isinstance(row[0], int) for row in rows)
 
 
 # -- After ------------------------------------------------------------------------------------------

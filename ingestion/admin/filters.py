@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from collections_app.admin import whole_number
-from ingestion.filters import chosen, jobs_by_status, of_statuses
+from ingestion.filters import InvalidFilter, chosen, jobs_by_status, of_statuses
 from ingestion.models import FileRegistry, FileStatus, JobKind, JobQuerySet
 
 SAMPLED = 2_000  # rows that are asked for plugins, codes and owners to filter by
@@ -43,7 +43,10 @@ class JobListFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: Jobs) -> Jobs:
         value = self.value()
-        return self.of(queryset, value, request) if value else queryset
+        try:
+            return self.of(queryset, value, request) if value else queryset
+        except InvalidFilter:  # an address that nobody was given
+            return queryset.none()
 
     def of(self, jobs: Any, value: str, request: HttpRequest) -> Jobs:
         raise NotImplementedError

@@ -1,6 +1,6 @@
 """What the endpoints of ingestion share."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from rest_framework import status
@@ -14,9 +14,18 @@ from ingestion.models import FileRegistry, FileStatus
 from ingestion.storage import NoSpace, UploadTooLarge
 from ingestion.wire import redacted
 
+RETRY, CANCEL, DELETE = (f"ingestion.{verb}_fileregistry" for verb in ("retry", "cancel", "delete"))
+
 
 class IngestionEndpoint(Endpoint):
-    """Knows what the errors of ``ingestion.services`` are on the wire."""
+    """Knows what the errors of ``ingestion.services`` are on the wire, and which right each verb takes."""
+
+    rights: ClassVar[Mapping[str, Sequence[str]]] = {
+        "retry": (RETRY,),
+        "cancel": (CANCEL,),
+        "destroy": (DELETE,),
+        "set_status": (RETRY, CANCEL, DELETE),  # it does any of them
+    }
 
     domain_errors: ClassVar[Mapping[type[Exception], int]] = {
         services.UnknownPlugin: status.HTTP_404_NOT_FOUND,

@@ -1,5 +1,8 @@
 """What collections can do once their jobs are known: be deleted."""
 
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
@@ -10,10 +13,13 @@ from collections_app.endpoint import checked
 from collections_app.http import actor
 from collections_app.serializers import DocumentsSerializer
 from ingestion import idempotency, services
+from ingestion.api.base import DELETE
 
 
 class CollectionViewSet(api.CollectionViewSet):
     """Sets of documents that share an embedding model."""
+
+    rights: ClassVar[Mapping[str, Sequence[str]]] = {"destroy": (DELETE,)}
 
     def add_documents(self, request: Request, collection_id: int) -> Response:
         """Add ready-made chunks. With an ``Idempotency-Key``, the same request again adds nothing."""

@@ -21,7 +21,7 @@ from collections_app.http_errors import Invalid, invalid
 from ingestion import bulk, failures, reads
 from ingestion.api.base import IngestionEndpoint
 from ingestion.bulk import Outcome
-from ingestion.filters import InvalidCursor, InvalidFilter, JobsFilter, Order, chosen
+from ingestion.filters import InvalidCursor, InvalidFilter, JobsFilter, Order, chosen, refuse_blanks
 from ingestion.models import FileRegistry, JobQuerySet
 from ingestion.serializers import AllJobsWantedSerializer, ManyJobsSerializer, RetryManySerializer
 from ingestion.wire import without_masks
@@ -150,6 +150,7 @@ def act(
         jobs = FileRegistry.objects.filter(pk__in=ids).of_live_collections()
     else:
         with filter_errors("body", "filter"):
+            refuse_blanks(body["filter"])
             jobs = eligible(chosen(body["filter"])).filter(pk__gt=body["after"])
     outcomes = list(verb(jobs))
     items = [outcome_object(outcome) for outcome in outcomes]

@@ -51,10 +51,10 @@ def moment(value: Any, note: Note) -> datetime | None:
         return None
     try:
         read = datetime.fromisoformat(str(value).strip())
-    except ValueError:
+        return read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         note("date_broken")
         return None
-    return read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
 
 
 def word(value: Any) -> str:

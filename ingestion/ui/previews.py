@@ -44,6 +44,11 @@ class Side:
     def name(self) -> str:
         return f"side-{self.job['id']}"
 
+    @property
+    def width(self) -> float:
+        """Of the histogram, in its own units."""
+        return len(self.bars) * (WIDTH + GAP)
+
 
 # -- Beginning one ----------------------------------------------------------------------------------
 

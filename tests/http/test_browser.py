@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.test import Client
 
 from ingestion.models import FileRegistry, FileStatus
@@ -167,3 +168,34 @@ def test_a_long_list_of_all_jobs_links_to_its_next_page(browser, collection):
 def test_a_page_says_what_its_address_does(browser, collection):
     assert b"Failed jobs in groups" in browser.get("/ingestion/failures").content
     assert b"Queue failed jobs again" in browser.get("/ingestion-jobs/retry").content
+
+
+RIGHTS = {
+    "retry_fileregistry": {"retry"},
+    "cancel_fileregistry": {"cancel"},
+    "delete_fileregistry": {"delete", "delete the collection"},
+    "change_fileregistry": {"settings"},
+    "view_fileregistry": set(),
+}
+
+
+@pytest.mark.parametrize("permission", RIGHTS)
+def test_each_verb_takes_the_right_that_the_admin_asks_for(collection, django_user_model, permission):
+    user = django_user_model.objects.create_user("eva", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename=permission))
+    client = Client()
+    client.force_login(user)
+    failed, waiting = make_job(collection, "failed"), make_job(collection)
+    asked = {
+        "retry": ("post", "/ingestion-jobs/retry", {"ids": [failed.pk]}),
+        "cancel": ("post", f"/collections/{collection.pk}/ingestion-jobs/{waiting.pk}/cancel", {}),
+        "settings": ("put", "/config/embeddings", {"vendor": "none of these"}),
+        "delete": ("delete", f"/collections/{collection.pk}/files/{failed.pk}", None),
+        "delete the collection": ("delete", f"/collections/{collection.pk}", None),
+        "any of them": ("put", f"/collections/files/{failed.pk}/status?status=deleted", None),
+    }
+    statuses = {
+        verb: getattr(client, method)(path, body, content_type="application/json").status_code
+        for verb, (method, path, body) in asked.items()
+    }
+    assert {verb for verb, status in statuses.items() if status != 401} == RIGHTS[permission]

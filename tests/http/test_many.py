@@ -92,6 +92,18 @@ def test_all_filters_must_be_met(api, some, query, names):
     assert ids(listed(api, f"ordering=id&{query}")) == [some[name].pk for name in names]
 
 
+def test_a_comma_too_many_changes_nothing(api, some):
+    assert ids(listed(api, "status=failed,,")) == ids(listed(api, "status=failed"))
+    assert ids(listed(api, "status=,")) == []
+
+
+def test_a_group_whose_code_holds_a_colon_is_found(api, collection):
+    """Plugins of third parties name their codes as they like."""
+    job = fail_with(make_job(collection), "acme:broken", "It broke.")
+    group = api.get("/ingestion/failures").json()["groups"][0]["group"]
+    assert ids(listed(api, f"group={group}")) == [job.pk]
+
+
 def test_jobs_are_found_by_collection_number_and_group(api, some):
     notes = some["notes"]
     assert ids(listed(api, f"collection={notes.collection_id}")) == [notes.pk, some["report"].pk]
@@ -121,6 +133,11 @@ def test_jobs_are_found_by_collection_number_and_group(api, some):
         ("cursor=abc", "cursor"),
         ("cursor=WyItaWQiLCJ4IiwieCJd", "cursor"),
         ("count=perhaps", "count"),
+        ("created_after=0001-01-01T00:00:00Z", "created_after"),
+        ("finished_before=9999-12-31T23:59:59-14:00", "finished_before"),
+        ("text=" + "%25" * 10_001, "text"),
+        ("collection=" + "1," * 5_001, "collection"),
+        ("cursor=" + "W1tb" * 2_000, "cursor"),  # [[[ … without end
     ],
 )
 def test_wrong_values_are_refused_by_name(api, some, query, name):
@@ -325,6 +342,13 @@ def test_a_long_choice_is_worked_through_request_by_request(api, collection):
         {"filter": {}, "limit": 1001},
         {"filter": {}, "override_params": [1]},
         {"filter": {}, "after": -1},
+        {"filter": {"text": "x" * 60_000}},
+        {"filter": {"collection": list(range(300_000))}},
+        # What says nothing must not mean all.
+        {"filter": {"owner": ""}},
+        {"filter": {"collection": []}},
+        {"filter": {"collection": None}},
+        {"filter": {"status": " , "}},
     ],
 )
 def test_unclear_orders_are_refused(api, collection, body):

@@ -456,7 +456,7 @@ def test_jobs_are_retried_with_other_parameters(operator: Client, collection: Co
     assert job.plugin_params["chunk_overlap"] == 10
 
 
-@pytest.mark.parametrize("params", ["{", "[1]", '"x"'])
+@pytest.mark.parametrize("params", ["{", "[1]", '"x"', "[" * 5_000, '{"a": "\\ud800"}'])
 def test_parameters_that_are_no_object_are_asked_for_again(
     operator: Client, collection: Collection, params: str
 ) -> None:
@@ -538,7 +538,23 @@ def test_long_work_goes_on_from_step_to_step(
     assert FileRegistry.objects.pending().filter(plugin_params__chunk_size=300).count() == 118
 
 
-@pytest.mark.parametrize("refused", ["{", "[1]", '[["a"]]', "null"])
+def test_jobs_that_came_after_the_question_are_left_alone(operator: Client, collection: Collection) -> None:
+    """Whoever agreed to one deletion has not agreed to the deletion of what is uploaded meanwhile."""
+    asked_about = make_job(collection)
+    form = carried(text_of(act(operator, "remove", asked_about, select_across="1")))
+    later = make_job(collection)
+    text_of(operator.post(JOBS, form))
+    assert (status_of(asked_about), status_of(later)) == ("gone", "pending")
+
+
+@pytest.mark.parametrize("query", ["group=%00", "error_code=%00", f"group={'x' * 10_001}", f"q={'a' * 60_000}",
+                                   f"q={'a+' * 5_000}", f"owner={'x' * 60_000}"])  # fmt: skip
+def test_hostile_filters_find_nothing(operator: Client, collection: Collection, query: str) -> None:
+    make_job(collection, FileStatus.FAILED)
+    assert listed(operator.get(f"{JOBS}?{query}")) == []
+
+
+@pytest.mark.parametrize("refused", ["{", "[1]", '[["a"]]', "null", "[" * 5_000, '[["", "a", "b"]]'])
 def test_a_form_that_was_tampered_with_does_no_harm(operator: Client, collection: Collection, refused: str) -> None:
     job = make_job(collection, FileStatus.FAILED)
     text_of(act(operator, "retry", job, confirmed="1", refused=refused, after="x", done="-1"))

@@ -133,6 +133,18 @@ def test_another_version_or_server_on_its_port_is_told(examined, web, answer):
     assert "Restart" in the_only(found, "server")[2]
 
 
+def test_something_else_that_speaks_no_http_on_its_port_is_told(examined, settings):
+    class Talker(BaseHTTPRequestHandler):
+        def handle(self):
+            self.wfile.write(b"SSH-2.0-OpenSSH_9.2\r\n")
+
+    with Serving(Talker) as other:
+        settings.PORT = other.port
+        code, found = examined("--only", "server")
+    assert code == 2
+    assert the_only(found, "server")[1].startswith("It does not answer")
+
+
 def test_without_a_worker_it_is_critical_and_with_too_few_a_warning(examined, settings):
     assert examined("--only", "workers")[0] == 2
     presence.this_worker()
@@ -260,6 +272,20 @@ def test_vendors_of_collections_that_fail_are_named(examined):
     code, found = examined("--only", "vendor")
     assert code == 1
     assert "ollama at http://gpu:11434 failed 7 times in a row" in found["vendor"][0][1]
+
+
+def test_addresses_of_vendors_are_told_without_their_secrets(examined):
+    VendorState.objects.create(
+        key="k",
+        vendor="openai",
+        endpoint="https://ana:hunter2@gpu.example/v1?api_key=hunter3",
+        failures=2,
+        last_error="vendor_unavailable: https://ana:hunter4@gpu.example cannot be reached; Bearer hunter5-hunter5",
+    )
+    VendorState.objects.create(key="x", vendor="openai", endpoint="http://[hunter6", failures=1)
+    _, found = examined("--only", "vendor", "--offline")
+    assert "openai at https://gpu.example/v1 failed 2 times" in str(found)
+    assert "hunter" not in str(found)
 
 
 def test_stored_keys_that_nobody_can_read_any_more_are_critical(examined, settings):

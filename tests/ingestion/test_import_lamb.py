@@ -24,6 +24,7 @@ from collections_app import services as collections
 from collections_app.models import Chunk, Collection, Document
 from collections_app.search import engine
 from ingestion import housekeeping, services, storage
+from ingestion.lamb_import import values
 from ingestion.lamb_import.report import Report
 from ingestion.lamb_import.run import bring_over
 from ingestion.lamb_import.source import CannotImport
@@ -287,6 +288,12 @@ def test_json_is_read_twice_where_it_was_written_twice(lamb):
     assert (job.plugin_params, job.processing_stats) == ({"chunk_size": 5}, {"content_length": 9, "ratio": None})
     assert FileRegistry.objects.get(pk=2).plugin_params == {}
     assert (count(report, "json_twice"), count(report, "json_broken")) == (2, 1)
+
+
+def test_a_date_before_the_calendar_is_broken():
+    found = []
+    assert values.moment("0001-01-01T00:00:00+14:00", found.append) is None
+    assert found == ["date_broken"]
 
 
 def test_parameters_that_are_a_list_are_kept_in_the_diary_alone(lamb):

@@ -3,13 +3,17 @@
 import io
 import json
 import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.utils import timezone
 
-from ingestion import storage
+from bench.server import ROOT
+from ingestion import bulk, prune, services, storage
 from ingestion.management.options import moment
 from ingestion.models import FileRegistry, FileStatus, JobEvent
 from tests.ingestion.factories import make_collection, make_job
@@ -35,6 +39,13 @@ def run(capsys, monkeypatch):
 
 def status_of(job):
     return FileRegistry.objects.get(pk=job.pk).status
+
+
+def refused(run, *arguments):
+    """What a command says that does nothing, with its exit code."""
+    with pytest.raises(CommandError) as error:
+        run(*arguments)
+    return str(error.value)
 
 
 # -- retry_failed -----------------------------------------------------------------------------------
@@ -184,6 +195,126 @@ def test_jobs_that_have_ended_are_told_at_once(run, collection):
     assert end.value.code == 1
 
 
+def test_an_imported_job_that_does_not_say_when_it_began_is_told_too(run, collection):
+    job = make_job(collection, FileStatus.COMPLETED)
+    FileRegistry.objects.update(processing_started_at=None)
+    assert "3 chunks" in run("watch", job.pk)
+
+
+# -- Names from anybody -----------------------------------------------------------------------------
+
+
+HOSTILE = "a\x1b[2J\x1b]0;title\x07\x9b2J\u202egnp [/bold] [red]"
+
+
+def test_a_terminal_obeys_no_name_and_no_message(run, collection):
+    home = make_collection(HOSTILE, owner=HOSTILE)
+    job = make_job(home, original_filename=HOSTILE, plugin_name="p[/dim]", progress_message=HOSTILE)
+    assert job.claim(None)
+    assert job.fail(job.run_id, "code[/dim]", HOSTILE, {"hint": HOSTILE})
+    for arguments in (["jobs"], ["jobs", job.pk], ["jobs", "--failures"], ["retry_failed", "--dry-run"]):
+        said = run(*arguments)
+        assert "gnp [/bold] [red]" in said.replace("\n", ""), arguments
+        assert not set("\x1b\x07\x9b\u202e") & set(said), arguments
+    with pytest.raises(SystemExit):
+        run("watch", job.pk)
+
+
+# -- Wrong words ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["retry_failed", "--limit", "-1"],
+        ["cancel_jobs", "--all", "--yes", "--limit", "0"],
+        ["retry_failed", "--since", "999999w"],
+        ["retry_failed", "--since", "0001-01-01T00:00:00+14:00"],
+        ["retry_failed", "--text", "x" * 60_000],
+        ["retry_failed", "--owner", "\udcff"],
+        ["watch", "9" * 30],
+        ["jobs", "--limit", "x"],
+        ["retry_failed", "--watch", "--json"],
+        # A script's unset variable must not mean the jobs of everybody.
+        ["retry_failed", "--owner", ""],
+        ["cancel_jobs", "--owner", "", "--yes"],
+        ["cancel_jobs", "--collection", " ", "--yes"],
+        ["prune", "--older-than", "0s", "--status", "completed", "--collection", "", "--yes"],
+        ["prune", "--older-than", "2999-01-01", "--yes"],
+    ],
+)
+def test_what_cannot_be_meant_is_refused_in_a_sentence(run, collection, arguments):
+    jobs = [make_job(collection, status) for status in (FileStatus.FAILED, FileStatus.PENDING, FileStatus.COMPLETED)]
+    assert refused(run, *arguments)
+    assert [status_of(job) for job in jobs] == [job.status for job in jobs]
+
+
+def test_a_data_directory_without_a_database_is_named(tmp_path):
+    told = manage("jobs", KB_DATA_DIR=tmp_path)
+    assert told.returncode == 1
+    assert "Traceback" not in told.stderr
+    assert f"is not applied. Restart the server with `manage.py up`. The data directory is {tmp_path}" in told.stderr
+
+
+def test_a_damaged_database_is_a_sentence_too(tmp_path):
+    (tmp_path / "kb.sqlite3").write_bytes(b"garbage" * 1000)
+    told = manage("retry_failed", KB_DATA_DIR=tmp_path)
+    assert (told.returncode, "Traceback" in told.stderr) == (1, False)
+    assert "The database is damaged, or what lies in its place is none." in told.stderr
+    examined = manage("doctor", "--only", "database", KB_DATA_DIR=tmp_path)
+    assert examined.returncode == 2
+    assert "restore a backup" in examined.stdout
+
+
+def test_a_wrong_setting_is_named_and_critical_for_monitoring(tmp_path):
+    told = manage("doctor", KB_DATA_DIR=tmp_path, PORT="abc")
+    assert (told.returncode, told.stderr) == (2, "PORT must be a number, not 'abc'.\n")
+
+
+def manage(*arguments, **settings):
+    """The command as people run it, in a process of its own."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("KB_", "DJANGO_"))}
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env={**environment, **{name: str(value) for name, value in settings.items()}},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+# -- Many hands -------------------------------------------------------------------------------------
+
+
+def test_a_job_that_was_retried_meanwhile_is_not_deleted_with_the_failed_ones(collection):
+    first, second = (make_job(collection, FileStatus.FAILED) for _ in range(2))
+    begun = []
+
+    def retry_the_second(execute, sql, params, many, context):
+        if sql.startswith("SAVEPOINT") and not begun:  # both are chosen, and nothing is done to them yet
+            begun.append(sql)
+            services.retry(second)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(retry_the_second):
+        outcomes = list(bulk.delete(FileRegistry.objects.failed(), by="prune"))
+    assert begun
+    assert [(outcome.job_id, outcome.done) for outcome in outcomes] == [(first.pk, True), (second.pk, False)]
+    assert "it is pending now" in outcomes[1].detail
+    assert status_of(second) == "pending"
+
+
+def test_jobs_that_come_while_many_are_cancelled_are_left_alone(collection):
+    """Otherwise it would never end where uploads come faster."""
+    job = make_job(collection)
+    steps = bulk.cancel(FileRegistry.objects.live())
+    assert next(steps).job_id == job.pk
+    later = make_job(collection)
+    assert list(steps) == []
+    assert status_of(later) == "pending"
+
+
 # -- prune ------------------------------------------------------------------------------------------
 
 
@@ -228,6 +359,29 @@ def test_folders_without_a_job_are_removed_once_they_are_old(run, collection, ow
     assert (found["folders"], found["folder_bytes"]) == (1, 5)
     run("prune", "--older-than", "90d", "--yes")
     assert [storage.folder(key).exists() for key in keys.values()] == [False, True, True]
+
+
+def test_a_folder_that_found_an_owner_meanwhile_stays(collection, own_folders):
+    """An import that was killed goes on with the folder that it had begun."""
+    key = "a" * 32
+    storage.folder(key).mkdir(parents=True)
+    os.utime(storage.folder(key), (0, 0))
+    found = list(prune.strays())
+    assert [stray.key for stray in found] == [key]
+    make_job(collection, FileStatus.COMPLETED, storage_key=key)
+    assert prune.delete_strays(found) == []
+    assert storage.folder(key).exists()
+
+
+def test_pruning_one_collection_touches_nothing_of_others(run, collection):
+    job, gone = make_job(collection, FileStatus.FAILED), make_job(make_collection("x"), FileStatus.FAILED)
+    FileRegistry.objects.filter(pk=gone.pk).delete()
+    JobEvent.objects.update(at=timezone.now() - timedelta(days=100))
+    age(job, 100)
+    assert "Removed 1 job, 0 diary events" in run(
+        "prune", "--older-than", "90d", "--collection", collection.pk, "--yes"
+    )
+    assert JobEvent.objects.filter(job_id=gone.pk).exists()
 
 
 def test_nothing_is_removed_without_a_yes(run, collection):

@@ -45,6 +45,24 @@ def test_a_message_cannot_begin_a_line_of_its_own():
     assert "\x1b" not in line
 
 
+def test_a_traceback_cannot_begin_a_line_of_log():
+    try:
+        raise ValueError("a\n2026-01-01 00:00:00,000 ERROR   kb.jobs · forged\x1b[2J\x9b2J")
+    except ValueError:
+        first, *rest = LineFormatter().format(record("It broke", exc_info=sys.exc_info())).split("\n")
+    assert first.endswith("It broke")
+    assert "ERROR   kb.jobs · forged" in "".join(rest)
+    assert all(line.startswith("  ") for line in rest)
+    assert not set("\x1b\x9b") & set("".join(rest))
+
+
+def test_a_name_cannot_obey_a_terminal_either():
+    with context.about(actor="eva\x1b[2J\n\x9b"):
+        line = LineFormatter().format(record("It waits"))
+    assert "actor eva" in line
+    assert not set("\x1b\n\x9b") & set(line)
+
+
 @pytest.mark.parametrize("formatter", [LineFormatter(), JsonFormatter()])
 def test_a_traceback_is_told_without_secrets(formatter):
     try:

@@ -8,6 +8,7 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from bench import outage
 from bench.chaos import roles
 from bench.server import TOKEN
 from tests.support.until import until
@@ -113,3 +114,10 @@ def test_the_log_for_machines_is_one_object_a_line_and_follows_a_request_into_it
     assert (failed["job_id"], failed["attempt"]) == (job, 1)
     assert failed["worker"]
     assert TOKEN not in server.tail(10**6)
+
+
+def test_after_an_outage_of_the_vendor_one_command_completes_all_jobs_once(tmp_path):
+    _, said, found = outage.run(30, 3, tmp_path)
+    assert said == "30 jobs retried."
+    assert (found["not completed"], found["wrong chunks"], found["other lives"]) == ([], [], [])
+    assert found["published chunks"] == found["chunks stored"] == found["vectors stored"] == 90

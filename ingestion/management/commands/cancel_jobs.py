@@ -3,11 +3,12 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from ingestion import bulk
 from ingestion.management.options import (
     WRONG_USAGE,
+    OperatorsCommand,
     add_filters,
     add_manners,
     chosen_jobs,
@@ -18,7 +19,7 @@ from ingestion.management.options import (
 from plugins.normalise import counted
 
 
-class Command(BaseCommand):
+class Command(OperatorsCommand):
     help = (
         "Cancel jobs that wait or run, as the filters choose them. Nothing of them is found from then on. "
         "Exit code 2: wrong usage, or nobody agreed."

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from ingestion.lamb_import.run import Stopped, bring_over
 from ingestion.lamb_import.source import CannotImport
-from ingestion.terminal import bars
+from ingestion.terminal import Terminal, bars, harmless
 
 INTERRUPTED = 130
 
@@ -33,21 +32,23 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="the report as JSON on standard output")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        console = Console(file=sys.stderr if options["json"] else sys.stdout, highlight=False)
+        console = Terminal(sys.stderr if options["json"] else sys.stdout)
         try:
             with bars(console) as progress:
                 report = bring_over(
                     options["path"], files=options["files"], dry_run=options["dry_run"], steps=Bars(progress)
                 )
         except CannotImport as error:
-            raise CommandError(str(error), returncode=2) from error
+            raise CommandError(harmless(str(error)), returncode=2) from error
         except Stopped as error:
-            raise CommandError(f"{error}\nWhat is imported stays. Start the same command again to go on.") from error
+            raise CommandError(
+                f"{harmless(str(error))}\nWhat is imported stays. Start the same command again to go on."
+            ) from error
         except KeyboardInterrupt:
             console.print("Interrupted. What is imported stays; start the same command again to go on.")
             sys.exit(INTERRUPTED)
         if options["json"]:
-            self.stdout.write(json.dumps(report.as_json(), indent=2, ensure_ascii=False))
+            self.stdout.write(json.dumps(report.as_json(), indent=2))
         else:
             report.show(console)
 

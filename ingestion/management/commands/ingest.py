@@ -11,12 +11,13 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from rich.console import Console
+from rich.markup import escape
 
 from collections_app import services as collections
 from collections_app.models import Collection
 from ingestion import boot, hosts, presence, services, sources, storage, worker
 from ingestion.models import FileRegistry, FileStatus, Worker
-from ingestion.terminal import watch_jobs
+from ingestion.terminal import Terminal, watch_jobs
 
 INTERRUPTED = 130
 
@@ -51,7 +52,7 @@ class Command(BaseCommand):
         files = list(expand([Path(source) for source in options["sources"] if not sources.is_address(source)]))
         addresses = [source for source in options["sources"] if sources.is_address(source)]
         collection = find_or_create(options["collection"], options["owner"])
-        console = Console(file=sys.stdout, highlight=False)
+        console = Terminal(sys.stdout)
         jobs, skipped = [], 0
         for source in [*files, *addresses]:
             try:
@@ -59,7 +60,9 @@ class Command(BaseCommand):
             except services.DuplicateFound:
                 skipped += 1
         left_out = f", {skipped} skipped: the collection has them" if skipped else ""
-        console.print(f"{len(jobs)} submitted to [bold]{collection.name}[/bold] (collection {collection.pk}){left_out}")
+        console.print(
+            f"{len(jobs)} submitted to [bold]{escape(collection.name)}[/bold] (collection {collection.pk}){left_out}"
+        )
         if options["no_wait"] or not jobs:
             return
         try:

@@ -3,22 +3,33 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from ingestion import failures, reads
 from ingestion.filters import ORDERINGS, InvalidFilter, Order
-from ingestion.management.options import WRONG_USAGE, add_filters, chosen_jobs, filters_of, print_json, terminal
+from ingestion.management.options import (
+    WRONG_USAGE,
+    OperatorsCommand,
+    add_filters,
+    at_least_one,
+    chosen_jobs,
+    filters_of,
+    print_json,
+    terminal,
+)
 from ingestion.models import FileRegistry, JobEvent
 from ingestion.tables import group_table, job_page, job_table
 
 
-class Command(BaseCommand):
+class Command(OperatorsCommand):
     help = "List jobs, newest first; or show one with its diary; or failures in groups. Changes nothing."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("job", nargs="?", type=int, metavar="JOB", help="number of a job to show")
+        parser.add_argument("job", nargs="?", type=at_least_one, metavar="JOB", help="number of a job to show")
         parser.add_argument("--failures", action="store_true", help="failed jobs in groups, with what helps")
-        parser.add_argument("--limit", type=int, default=30, metavar="N", help="as many at most (default: %(default)s)")
+        parser.add_argument(
+            "--limit", type=at_least_one, default=30, metavar="N", help="as many at most (default: %(default)s)"
+        )
         parser.add_argument(
             "--sort",
             default="-id",
@@ -51,7 +62,7 @@ class Command(BaseCommand):
         self.console.print(job_page(shown, diary))
 
     def list(self, options: dict[str, Any]) -> None:
-        items = reads.jobs_after(chosen_jobs(options), Order(options["sort"]), "", max(1, options["limit"])).items
+        items = reads.jobs_after(chosen_jobs(options), Order(options["sort"]), "", options["limit"]).items
         if options["json"]:
             print_json(items)
         elif items:
@@ -61,7 +72,7 @@ class Command(BaseCommand):
 
     def groups(self, options: dict[str, Any]) -> None:
         try:
-            groups = failures.groups(filters_of(options), max(1, options["limit"]))
+            groups = failures.groups(filters_of(options), options["limit"])
         except InvalidFilter as error:
             raise CommandError(str(error), returncode=WRONG_USAGE) from error
         if options["json"]:

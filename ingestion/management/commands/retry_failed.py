@@ -3,15 +3,23 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import CommandError
 
 from ingestion import bulk
 from ingestion.management.commands.ingest import parameters
-from ingestion.management.options import add_filters, add_manners, chosen_jobs, report, terminal
+from ingestion.management.options import (
+    WRONG_USAGE,
+    OperatorsCommand,
+    add_filters,
+    add_manners,
+    chosen_jobs,
+    report,
+    terminal,
+)
 from ingestion.terminal import watch_jobs
 
 
-class Command(BaseCommand):
+class Command(OperatorsCommand):
     help = "Retry failed jobs: all, or those that the filters choose. Exit code 0 also when there is nothing to retry."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -27,6 +35,8 @@ class Command(BaseCommand):
         parser.add_argument("--watch", action="store_true", help="show how they go on, until all have ended")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["watch"] and options["json"]:
+            raise CommandError("--watch is for people, --json for machines: leave one out.", returncode=WRONG_USAGE)
         outcomes = bulk.retry(
             chosen_jobs(options).failed(),
             parameters(options["param"]),
@@ -34,6 +44,6 @@ class Command(BaseCommand):
             limit=options["limit"],
             dry_run=options["dry_run"],
         )
-        found = report(outcomes, options, did="retried", would="would be retried")
+        retried = report(outcomes, options, did="retried", would="would be retried")
         if options["watch"] and not options["dry_run"]:
-            watch_jobs([one.job_id for one in found if one.done], terminal())
+            watch_jobs(retried, terminal())

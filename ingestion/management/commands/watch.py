@@ -4,23 +4,21 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
-from ingestion.management.options import add_filters, chosen_jobs, terminal
+from ingestion.management.options import OperatorsCommand, add_filters, at_least_one, chosen_jobs, terminal
 from ingestion.models import FileRegistry, FileStatus
 from ingestion.terminal import watch_jobs
 
 INTERRUPTED = 130
 
 
-class Command(BaseCommand):
+class Command(OperatorsCommand):
     help = (
         "Watch jobs until all have ended: those that are named, or all that wait or run and meet the filters. "
         "Exit code 0: all completed; 1: some did not; 130: you stopped watching (the jobs go on)."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("jobs", nargs="*", type=int, metavar="JOB", help="number of a job")
+        parser.add_argument("jobs", nargs="*", type=at_least_one, metavar="JOB", help="number of a job")
         add_filters(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
