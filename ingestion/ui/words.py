@@ -19,9 +19,14 @@ def size(count: int) -> str:
     value = float(count)
     for unit in ("B", "KB", "MB"):
         if value < 1000:
-            return f"{number_format(value, decimal_pos=0 if unit == 'B' or value >= 100 else 1)} {unit}"
+            return f"{decimal(value, 0 if unit == 'B' or value >= 100 else 1)} {unit}"
         value /= 1000
-    return f"{number_format(value, decimal_pos=1)} GB"
+    return f"{decimal(value)} GB"
+
+
+def decimal(value: float, digits: int = 1) -> str:
+    """Rounded: Django's own function cuts off what is behind."""
+    return number_format(round(value, digits), decimal_pos=digits)
 
 
 def span(seconds: float | None) -> str:
@@ -31,7 +36,7 @@ def span(seconds: float | None) -> str:
     if seconds < 0.05:
         return "< 0.1 s"
     if seconds < 10:
-        return f"{number_format(seconds, decimal_pos=1)} s"
+        return f"{decimal(seconds)} s"
     for unit, length in (("d", DAY), ("h", 3600), ("min", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"
