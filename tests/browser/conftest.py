@@ -53,9 +53,12 @@ class Site(Server):
 
     def add_user(self, name: str, password: str, kind: str = "plain", *permissions: str) -> None:
         """*kind*: plain, staff (with these permissions only) or superuser."""
+        self.run_script(ADD_USER, name, password, kind, *permissions)
+
+    def run_script(self, script: str, *arguments: str) -> None:
+        """In a process of its own, with the server's settings and database."""
         environment = {**self.environment, "DJANGO_SETTINGS_MODULE": "kbproject.settings"}
-        command = [sys.executable, "-c", ADD_USER, name, password, kind, *permissions]
-        subprocess.run(command, cwd=ROOT, env=environment, check=True)
+        subprocess.run([sys.executable, "-c", script, *arguments], cwd=ROOT, env=environment, check=True)
 
 
 @pytest.fixture(scope="module")

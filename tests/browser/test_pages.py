@@ -215,6 +215,25 @@ def test_a_cancel_asks_first_and_then_really_stops(page: Page, site: Site, pictu
     assert site.job(collection, job)["status"] == "cancelled"
 
 
+def test_a_collection_is_renamed_and_deleted_with_its_consequences_named(page: Page, site: Site, picture: Any) -> None:
+    collection = site.create_collection("Old name", owner="ana")
+    site.wait(collection, site.upload(collection, "notes.txt", TEXT.encode()))
+    page.goto(f"{site.url}/ui/collections/{collection}")
+    page.get_by_role("link", name="Change").click()
+    page.get_by_label("Name").fill("New name")
+    page.get_by_label("Everybody who can log in").check()
+    page.get_by_role("button", name="Keep changes").click()
+    expect(page.get_by_role("heading", name="New name", level=1)).to_be_visible()
+    assert site.expect("GET", f"/collections/{collection}")["visibility"] == "public"
+    page.get_by_role("link", name="Delete").click()
+    expect(page.locator("main")).to_contain_text("1 source, with its file")
+    expect(page.locator("main")).to_contain_text("4 chunks: nothing of them is found any more")
+    picture(page, "pages-delete")
+    page.get_by_role("button", name="Delete the collection").click()
+    expect(page.get_by_text("“New name” is deleted, with 4 chunks.")).to_be_visible()
+    assert site.call("GET", f"/collections/{collection}")[0] == 404
+
+
 # -- Polling ----------------------------------------------------------------------------------------
 
 
@@ -494,6 +513,43 @@ def test_the_first_load_is_light_and_nothing_comes_from_elsewhere(page: Page, si
     page.goto(f"{site.url}/ui/collections/{collection}/add", wait_until="networkidle")
     assert sum(sizes.values()) < 100_000, sizes
     assert others == []
+
+
+MANY = """
+import django, sys
+django.setup()
+from collections_app.models import Collection
+from ingestion.models import FileRegistry
+collection = Collection.objects.get(pk=sys.argv[1])
+FileRegistry.objects.bulk_create(
+    FileRegistry(collection=collection, owner="ana", original_filename=f"file {n}.txt", plugin_name="simple_ingest",
+                 status="cancelled", processing_completed_at=collection.creation_date)
+    for n in range(5000)
+)
+"""
+WATCH_LONG_TASKS = """
+window.longTasks = [];
+new PerformanceObserver(list => { for (const one of list.getEntries()) window.longTasks.push(one.duration); })
+  .observe({type: "longtask", buffered: true});
+"""
+
+
+def test_a_table_of_5000_jobs_stays_smooth(make_page: Any, enter: Any, site: Site) -> None:
+    collection = site.create_collection("Five thousand", owner="ana")
+    site.run_script(MANY, str(collection))
+    job = slow(site, collection, "ticking.txt", seconds=100, steps=1000)
+    page = enter()
+    page.add_init_script(WATCH_LONG_TASKS)
+    page.goto(f"{site.url}/ui/collections/{collection}")
+    asked = ticks(page)
+    expect(page.locator(".filters")).to_contain_text("5,001")
+    while len(asked) < 5:
+        page.wait_for_timeout(200)
+    assert page.locator("#jobs tbody tr").count() == 50
+    assert max(page.evaluate("window.longTasks"), default=0) < 500  # milliseconds, on a machine that others use too
+    page.get_by_role("link", name="Next").click()
+    expect(page.locator(".pager")).to_contain_text("Page 2 of 101")
+    site.call("POST", f"/collections/{collection}/ingestion-jobs/{job}/cancel")
 
 
 def test_pages_that_are_not_there_look_like_ours(page: Page, site: Site, make_page: Any) -> None:
