@@ -611,9 +611,8 @@ def test_a_question_to_a_collection_whose_vendor_fails_is_answered_in_words(ana:
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(None, ""), (0.01, "< 0.1 s"), (0.07, "0.1 s"), (0.44, "0.4 s"), (9.97, "10 s"), (59, "59 s"), (119, "119 s"), (180, "3 min"),
-     (7200, "2 h"),
-     (200_000, "2 d")],
+    [(None, ""), (0.01, "< 0.1 s"), (0.07, "0.1 s"), (0.44, "0.4 s"), (9.97, "10 s"), (59, "59 s"), (119, "119 s"),
+     (180, "3 min"), (7200, "2 h"), (200_000, "2 d")],
 )  # fmt: skip
 def test_spans_are_said_as_people_say_them(seconds: float | None, said: str) -> None:
     assert words.span(seconds) == said
