@@ -309,8 +309,16 @@ class StreamToStorage(FileUploadHandler):
     receiver: Receiver | None = None
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
+        if not self.is_wanted():
+            raise StopUpload(connection_reset=True)
         super().new_file(*args, **kwargs)
         self.receiver = Receiver(self.file_name or "", self.content_type)
+
+    def is_wanted(self) -> bool:
+        """Views that take files read their request themselves, once they know who sends it. Of all others the form is
+        read before any view is asked, by the check of its CSRF token: there, anybody could fill the disk."""
+        found = getattr(self.request, "resolver_match", None)
+        return found is None or bool(getattr(found.func, "csrf_exempt", False))
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
         assert self.receiver is not None  # noqa: S101  (new_file always came first)

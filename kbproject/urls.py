@@ -7,7 +7,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import RedirectView
 
 from collections_app.api import EmbeddingsConfigView, OwnerKeysView
-from collections_app.http_errors import bad_request, not_found
+from collections_app.http_errors import not_found
 from ingestion.api.collections import CollectionViewSet
 from ingestion.api.files import FileViewSet, stored_file
 from ingestion.api.intake import SourceViewSet, UploadViewSet
@@ -15,7 +15,7 @@ from ingestion.api.jobs import JobViewSet
 from ingestion.api.many import AllJobsViewSet
 from ingestion.api.preview import PreviewViewSet
 from ingestion.api.system import MetricsView, PublicView, StartView, SystemView
-from ingestion.ui.pages import server_error
+from ingestion.ui.pages import bad_request, server_error
 from kbproject.openapi.pages import ReDoc, Swagger, kept_schema
 
 handler400 = bad_request

@@ -70,11 +70,7 @@ def is_live(status: str) -> bool:
     return status in LIVE
 
 
-@register.simple_tag
-def remaining(job: dict[str, Any]) -> str:
-    """How long a live job will still take, as a range; empty where too little is known."""
-    low, high = job.get("eta_low_seconds"), job.get("eta_high_seconds")
-    return words.range_of(low, high) if low is not None and high is not None else ""
+register.simple_tag(words.remaining, name="remaining")
 
 
 @register.simple_tag

@@ -1,7 +1,6 @@
 """Feeding a collection: files, web pages, videos or pasted text, with the parameters that their plugin declares."""
 
 import io
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -67,7 +66,11 @@ class Choice:
 @require_GET
 def add(request: HttpRequest, collection_id: int) -> HttpResponse:
     found = access.own_collection(request.user, collection_id)
-    kind = request.GET.get("kind", "")
+    return form_of(request, found, request.GET.get("kind", ""))
+
+
+def form_of(request: HttpRequest, found: Collection, kind: str, status: int = 200) -> HttpResponse:
+    """The page's form, with what was entered where it was sent and refused: nobody pastes 200 addresses twice."""
     installed = catalogue.current().ingest
     enabled = {name: info for name, info in installed.items() if is_enabled(name, settings.KB_PLUGIN_MODES)}
     context = {
@@ -76,19 +79,13 @@ def add(request: HttpRequest, collection_id: int) -> HttpResponse:
         "kind": kind if kind in KINDS else KINDS[0],
         "readers": [Choice(info, fields(info)) for info in enabled.values() if info.kind == FILE_INGEST],
         "fetchers": {
-            kind: Choice(enabled[name], fields(enabled[name])) for kind, name in ADDRESSES.items() if name in enabled
+            kind: Choice(enabled[name], fields(enabled[name], entered(enabled[name], request.POST)))
+            for kind, name in ADDRESSES.items()
+            if name in enabled
         },
-        "fitting": json.dumps(
-            {extension: sources.plugin_for_file(f"x.{extension}") for extension in readable(enabled)}
-        ),
         "largest": settings.KB_MAX_UPLOAD_MB,
     }
-    return render(request, "ui/add.html", context)
-
-
-def readable(enabled: Mapping[str, PluginInfo]) -> list[str]:
-    """Extensions that some plugin reads."""
-    return sorted({extension for info in enabled.values() for extension in info.supported_file_types})
+    return render(request, "ui/add.html", context, status=status)
 
 
 # -- Uploads: one file a request --------------------------------------------------------------------
@@ -162,10 +159,10 @@ def fetch(request: HttpRequest, collection_id: int) -> HttpResponse:
     addresses = list(dict.fromkeys(request.POST.get("addresses", "").split()))
     if not addresses:
         messages.error(request, _("Paste at least one address."))
-        return back(found, kind)
+        return form_of(request, found, kind, 400)
     if len(addresses) > MOST_ADDRESSES:
         messages.error(request, _("At most %(number)s addresses at once.") % {"number": MOST_ADDRESSES})
-        return back(found, kind)
+        return form_of(request, found, kind, 400)
     name = ADDRESSES[kind]
     each: list[Callable[[], FileRegistry]] = [
         lambda address=address: submitted(  # type: ignore[misc]
@@ -183,15 +180,17 @@ def write(request: HttpRequest, collection_id: int) -> HttpResponse:
     found = access.own_collection(request.user, collection_id)
 
     def one() -> FileRegistry:
-        name, text = text_file(request)
-        received = storage.receive(io.BytesIO(text.encode("utf-8", "replace")), name)
-        return submitted(request, found, sources.plugin_for_file(name), received)
+        received = text_file(request)
+        try:
+            return submitted(request, found, sources.plugin_for_file(received.name), received)
+        finally:
+            received.close()  # unless its job has kept it
 
     return several(request, found, "text", [one])
 
 
-def text_file(request: HttpRequest) -> tuple[str, str]:
-    """What pasted text is called as a file, and the text.
+def text_file(request: HttpRequest) -> storage.Upload:
+    """Pasted text as an upload, which the caller closes.
 
     :raises Refused:
     """
@@ -200,7 +199,13 @@ def text_file(request: HttpRequest) -> tuple[str, str]:
         raise Refused(_("Paste or write some text first."))
     if len(text) > TEXT_LENGTH:
         raise Refused(_("That is more text than fits here. Save it as a file and upload that."))
-    return f"{slugify(title, allow_unicode=True) or 'text'}.md", text
+    name = f"{slugify(title, allow_unicode=True) or 'text'}.md"
+    try:
+        return storage.receive(io.BytesIO(text.encode("utf-8", "replace")), name)
+    except storage.UploadTooLarge as error:
+        raise too_large() from error
+    except storage.NoSpace as error:
+        raise Refused(str(error), 507) from error
 
 
 def several(request: HttpRequest, found: Collection, kind: str, each: list[Callable[[], FileRegistry]]) -> HttpResponse:
@@ -219,15 +224,11 @@ def several(request: HttpRequest, found: Collection, kind: str, each: list[Calla
         said = ngettext("%(number)s is there already.", "%(number)s are there already.", skipped)
         messages.info(request, said % {"number": skipped})
     if not jobs:
-        return back(found, kind)
+        return form_of(request, found, kind, 400 if refused else 200)
     if len(jobs) == 1:
         return redirect("ui:job", found.pk, jobs[0].pk)
     messages.success(request, _("%(number)s sources are taken in.") % {"number": len(jobs)})
     return redirect("ui:collection", found.pk)
-
-
-def back(found: Collection, kind: str) -> HttpResponse:
-    return redirect(f"{reverse('ui:add', args=[found.pk])}?kind={kind}")
 
 
 # -- What they share --------------------------------------------------------------------------------

@@ -59,7 +59,7 @@ class Hit:
 @require_GET
 def ask(request: HttpRequest, collection_id: int) -> HttpResponse:
     found = access.collection_for(request.user, collection_id)
-    question = request.GET.get("q", "").strip()[:LENGTH]
+    question = request.GET.get("q", "").replace("\0", "").strip()[:LENGTH]
     way = request.GET.get("way", "")
     way = way if way in WAYS else "hybrid_query"
     count = request.GET.get("count", "")

@@ -21,12 +21,12 @@ from collections_app import catalogue
 from collections_app.models import Chunk, Collection
 from ingestion import bulk, reads, services
 from ingestion.failures import remedy_for
-from ingestion.models import LIVE, FileRegistry, FileStatus, JobEvent, JobQuerySet
+from ingestion.models import LIVE, FileRegistry, FileStatus, JobEvent, JobKind, JobQuerySet
 from ingestion.ui import access, figures, rows
 from ingestion.ui.fields import entered, fields
 from ingestion.ui.listing import Wanted, jobs_of, listed, page_number
-from ingestion.ui.pages import page
-from ingestion.ui.words import amount
+from ingestion.ui.pages import page, referring_page
+from ingestion.ui.words import amount, remaining
 
 DIARY = 100  # latest entries
 CHUNKS = 20  # on a page of them
@@ -72,14 +72,15 @@ def alive(request: HttpRequest, found: Collection, job_id: int | None) -> dict[s
     counts = reads.counts(found.pk)
     if counts is None:
         raise Http404
-    wanted = Wanted.of(request.GET.dict())
+    wanted, newest = Wanted.of(request.GET.dict()), bulk.newest()
     listing = listed(found, wanted, counts.by_status)
     strip = figures.strip(found, counts.by_status)
-    job = reads.job(found.pk, job_id) if job_id is not None else None
+    job = ingestion_of(found, job_id) if job_id is not None else None
     return {
         "collection": found,
         "may_change": access.may_change(request.user, found),
         "listing": listing,
+        "newest": newest,
         "wanted": listing.wanted,
         "strip": strip,
         "job": job,
@@ -87,6 +88,12 @@ def alive(request: HttpRequest, found: Collection, job_id: int | None) -> dict[s
         "refresh": settings.INGESTION_JOB_REFRESH_RATE,
         **(details(request, found, job) if job else {}),
     }
+
+
+def ingestion_of(found: Collection, job_id: int) -> dict[str, Any] | None:
+    """None also for a preview, which is nobody's but its owner's and has a page of its own."""
+    job = reads.job(found.pk, job_id)
+    return job if job and job["kind"] == JobKind.INGESTION else None
 
 
 def with_rows(context: dict[str, Any]) -> dict[str, Any]:
@@ -106,7 +113,7 @@ def etag(context: Mapping[str, Any]) -> str:
         strip.counts,
         strip.chunks,
         [(one["id"], one["updated_at"]) for one in (*strip.running, *strip.failures)],
-        job and (job["id"], job["updated_at"], job["status"], job["stalled"], job["queue_position"]),
+        job and (job["id"], job["updated_at"], job["status"], job["stalled"], job["waiting_reason"], remaining(job)),
         [event.pk for event in context.get("diary", ())][-1:],
     ]
     return f'W/"{zlib.crc32(repr(seen).encode("utf-8", "replace")):x}"'
@@ -170,7 +177,7 @@ def is_safe(address: Any) -> bool:
 def chunks(request: HttpRequest, collection_id: int, job_id: int) -> HttpResponse:
     """The text as questions find it, in reading order."""
     found = access.collection_for(request.user, collection_id)
-    job = reads.job(found.pk, job_id)
+    job = ingestion_of(found, job_id)
     if job is None:
         raise Http404
     found_chunks = Chunk.objects.filter(
@@ -199,10 +206,10 @@ def chunks(request: HttpRequest, collection_id: int, job_id: int) -> HttpRespons
 def act(request: HttpRequest, collection_id: int, job_id: int, verb: str) -> HttpResponse:
     """*verb*: retry, cancel or delete. What destroys something is asked for first."""
     found = access.own_collection(request.user, collection_id)
-    job = FileRegistry.objects.filter(pk=job_id, collection=found).select_related("collection").first()
+    job = FileRegistry.objects.ingestions().filter(pk=job_id, collection=found).select_related("collection").first()
     if job is None:
         raise Http404
-    if verb != "retry" and (question := unsure(request, one_question(verb, job))):
+    if verb != "retry" and (question := unsure(request, found, one_question(verb, job))):
         return question
     by = request.user.get_username()
     try:
@@ -272,20 +279,24 @@ def many(request: HttpRequest, collection_id: int) -> HttpResponse:
     if not jobs.exists():
         messages.warning(request, _("None of the chosen jobs is in a status for this."))
         return redirect(list_address(request, found))
-    if question := unsure(request, many_question(verb, jobs.count())):
+    if question := unsure(request, found, many_question(verb, jobs.count())):
         return question
     by = request.user.get_username()
     verbs = {"retry": bulk.retry, "cancel": bulk.cancel, "delete": bulk.delete}
-    tell(request, verb, list(verbs[verb](jobs, by=by, limit=AT_ONCE)))
-    if left := max(0, jobs.count()) if request.POST.get("all") and verb != "retry" else 0:
+    outcomes = list(verbs[verb](jobs, by=by, limit=AT_ONCE))
+    tell(request, verb, outcomes)
+    if len(outcomes) == AT_ONCE and (left := jobs.count()):
         messages.info(request, _("%(number)s are left. Do it again for the rest.") % {"number": amount(left)})
     return redirect(list_address(request, found))
 
 
 def chosen_jobs(request: HttpRequest, found: Collection, verb: str) -> JobQuerySet:
-    """Of the chosen jobs those that the verb can do something to."""
+    """Of the chosen jobs those that the verb can do something to. All that match are those that the page could show:
+    what came later was not meant."""
     if request.POST.get("all"):
-        jobs = jobs_of(found, Wanted.of(request.GET.dict()))
+        seen = request.POST.get("newest", "")
+        newest = int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 19 else bulk.newest()
+        jobs = jobs_of(found, Wanted.of(request.GET.dict())).filter(pk__lte=newest)
     else:
         numbers = [int(text) for text in request.POST.getlist("jobs")[:AT_ONCE] if text.isascii() and text.isdigit()]
         jobs = FileRegistry.objects.ingestions().filter(
@@ -325,7 +336,8 @@ def tell(request: HttpRequest, verb: str, outcomes: Iterable[bulk.Outcome]) -> N
         "cancel": ngettext("%(number)s job is cancelled.", "%(number)s jobs are cancelled.", done),
         "delete": ngettext("%(number)s job is deleted.", "%(number)s jobs are deleted.", done),
     }
-    messages.success(request, said[verb] % count)
+    if done:
+        messages.success(request, said[verb] % count)
     for reason, number in Counter(outcome.detail for outcome in found if not outcome.done).most_common(3):
         left = ngettext("%(number)s was left alone: %(reason)s", "%(number)s were left alone: %(reason)s", number)
         messages.warning(request, left % {"number": amount(number), "reason": reason})
@@ -334,7 +346,7 @@ def tell(request: HttpRequest, verb: str, outcomes: Iterable[bulk.Outcome]) -> N
 # -- Ways back, and questions -----------------------------------------------------------------------
 
 
-def unsure(request: HttpRequest, question: tuple[str, str, str]) -> HttpResponse | None:
+def unsure(request: HttpRequest, found: Collection, question: tuple[str, str, str]) -> HttpResponse | None:
     """The question as a page, unless it was answered: the page's script asks without leaving it."""
     if request.POST.get("sure") == "1":
         return None
@@ -345,15 +357,10 @@ def unsure(request: HttpRequest, question: tuple[str, str, str]) -> HttpResponse
         "consequence": consequence,
         "button": button,
         "carried": [pair for pair in carried if pair[0] != "csrfmiddlewaretoken"],
-        "back": request.headers.get("Referer", "") if is_own(request) else "/ui/",
+        "back": referring_page(request) or list_address(request, found),
         "action": request.get_full_path(),
     }
     return render(request, "ui/confirm.html", context)
-
-
-def is_own(request: HttpRequest) -> bool:
-    """Whether the request comes from one of our pages."""
-    return request.headers.get("Referer", "").startswith(f"{request.scheme}://{request.get_host()}/ui/")
 
 
 def list_address(request: HttpRequest, found: Collection) -> str:

@@ -1,18 +1,24 @@
 """What every page is: for somebody who is logged in, in their language, with strict rules for what it may load."""
 
+import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.db import OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
 from django.utils import translation
+from django.utils.translation import gettext as _
 from django.views import defaults
 
 from collections_app import http_errors
+
+logger = logging.getLogger("kb.http")
 
 View = Callable[..., HttpResponseBase]
 
@@ -39,14 +45,18 @@ def page(view: View) -> View:
         with translation.override(language_of(request)):
             if not request.user.is_authenticated:
                 if is_script(request):
-                    return dressed(HttpResponse(status=401))
-                return dressed(redirect_to_login(request.get_full_path(), settings.LOGIN_URL))
+                    return told(request, 401)
+                return dressed(redirect_to_login(way_back(request), settings.LOGIN_URL))
             try:
-                return dressed(view(request, *args, **kwargs))
+                response = view(request, *args, **kwargs)
             except Http404:
                 return problem(request, 404)
             except PermissionDenied:
                 return problem(request, 403)
+            except OperationalError:
+                logger.exception("The database did not answer")
+                return broken(request, 503)
+            return problem(request, 405) if response.status_code == 405 else dressed(response)
 
     return shown
 
@@ -57,7 +67,8 @@ def public_page(view: View) -> View:
     @wraps(view)
     def shown(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         with translation.override(language_of(request)):
-            return dressed(view(request, *args, **kwargs))
+            response = view(request, *args, **kwargs)
+            return problem(request, 405) if response.status_code == 405 else dressed(response)
 
     return shown
 
@@ -69,6 +80,19 @@ def dressed(response: HttpResponseBase) -> HttpResponseBase:
     response.headers.setdefault("Referrer-Policy", "same-origin")
     response.headers.setdefault("Cache-Control", "private, no-cache")
     return response
+
+
+def way_back(request: HttpRequest) -> str:
+    """Where somebody goes on who had to log in: a form that was sent cannot be sent again, its page can be shown."""
+    return request.get_full_path() if request.method in {"GET", "HEAD"} else referring_page(request) or HOME
+
+
+def referring_page(request: HttpRequest) -> str:
+    """The page of ours that the request comes from, without its host; empty for one from elsewhere."""
+    came = urlsplit(request.headers.get("Referer", ""))
+    if came.netloc != request.get_host() or not came.path.startswith(HOME):
+        return ""
+    return f"{came.path}?{came.query}" if came.query else came.path
 
 
 def language_of(request: HttpRequest) -> str:
@@ -85,9 +109,21 @@ def is_script(request: HttpRequest) -> bool:
 
 
 def problem(request: HttpRequest, status: int) -> HttpResponse:
-    """An error as a page of ours."""
+    """An error as a page of ours; in a sentence for a page's own script."""
+    if is_script(request):
+        return told(request, status)
     response = render(request, "ui/problem.html", {"status": status}, status=status)
     return dressed(response)  # type: ignore[return-value]
+
+
+def told(request: HttpRequest, status: int) -> HttpResponse:
+    sentences = {
+        400: _("The request broke off, or is too large. Send it again."),
+        401: _("You are logged out. Log in again in another tab, then try again here."),
+        403: _("You may not do this, or the page was open for too long. Load it again."),
+        404: _("This collection is not there any more."),
+    }
+    return dressed(JsonResponse({"detail": sentences.get(status, "")}, status=status))  # type: ignore[return-value]
 
 
 def is_ours(request: HttpRequest) -> bool:
@@ -96,10 +132,21 @@ def is_ours(request: HttpRequest) -> bool:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """500, after the error was logged. It asks nothing of the database, which may be what is broken."""
-    if not is_ours(request):
-        return http_errors.server_error(request)
+    return broken(request, 500) if is_ours(request) else http_errors.server_error(request)
+
+
+def broken(request: HttpRequest, status: int) -> HttpResponse:
     response = defaults.server_error(request, template_name="ui/broken.html")
+    response.status_code = status
     return dressed(response)  # type: ignore[return-value]
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """400: what was sent is too large, or broke off."""
+    if not is_ours(request):
+        return http_errors.bad_request(request, exception)
+    with translation.override(language_of(request)):
+        return problem(request, 400)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -1,6 +1,5 @@
 """How a source would be cut, before it is taken in: two settings side by side, and the better one is kept."""
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +19,18 @@ from collections_app.models import Collection
 from ingestion import preview, reads, services, sources, storage
 from ingestion.models import LIVE, FileRegistry
 from ingestion.ui import access
-from ingestion.ui.add import ADDRESS_OF, ADDRESSES, REST_OF_FORM, Refused, plugin, said, text_file, too_large, uploaded
+from ingestion.ui.add import (
+    ADDRESS_OF,
+    ADDRESSES,
+    REST_OF_FORM,
+    Refused,
+    form_of,
+    plugin,
+    said,
+    text_file,
+    too_large,
+    uploaded,
+)
 from ingestion.ui.fields import Field, entered, fields
 from ingestion.ui.pages import is_script, page
 
@@ -69,14 +79,23 @@ def begin(request: HttpRequest, collection_id: int) -> HttpResponse:
 def begun(request: HttpRequest, found: Collection) -> HttpResponse:
     """Scripts get the preview's address as JSON, browsers are sent there."""
     try:
-        job = queued(found, **source_of(request))
+        job = queued_and_closed(found, source_of(request))
     except Refused as refused:
         if is_script(request):
             return said(refused)
         messages.error(request, str(refused))
-        return redirect(f"{reverse('ui:add', args=[found.pk])}?kind={request.POST.get('kind', 'files')}")
+        return form_of(request, found, request.POST.get("kind", ""), refused.status)
     address = reverse("ui:preview", args=[found.pk, job.pk])
     return JsonResponse({"address": address, "job": job.pk}, status=201) if is_script(request) else redirect(address)
+
+
+def queued_and_closed(found: Collection, source: Mapping[str, Any]) -> FileRegistry:
+    """:raises Refused: then nothing of an upload stays behind"""
+    try:
+        return queued(found, **source)
+    finally:
+        if upload := source.get("upload"):
+            upload.close()
 
 
 def source_of(request: HttpRequest) -> dict[str, Any]:
@@ -93,9 +112,8 @@ def source_of(request: HttpRequest) -> dict[str, Any]:
         params = {**entered(info, request.POST), ADDRESS_OF[kind]: addresses[0]}
         return {"plugin_name": info.name, "params": params, **sources.named(addresses[0])}
     if kind == "text":
-        name, text = text_file(request)
-        received = storage.receive(io.BytesIO(text.encode("utf-8", "replace")), name)
-        return {"plugin_name": sources.plugin_for_file(name), "params": {}, "upload": received}
+        received = text_file(request)
+        return {"plugin_name": sources.plugin_for_file(received.name), "params": {}, "upload": received}
     name, upload = uploaded(request)
     given = entered(plugin(name), request.POST) if request.POST.get("plugin") == name else {}
     return {"plugin_name": name, "params": given, "upload": upload}

@@ -46,7 +46,8 @@ class Card:
 @page
 @require_GET
 def shelf(request: HttpRequest) -> HttpResponse:
-    text, owner = request.GET.get("q", "").strip()[:200], request.GET.get("owner", "").strip()[:255]
+    text = request.GET.get("q", "").replace("\0", "").strip()[:200]
+    owner = request.GET.get("owner", "").replace("\0", "").strip()[:255]
     found = access.visible(request.user)
     if text:
         found = found.filter(Q(name__icontains=text) | Q(description__icontains=text))

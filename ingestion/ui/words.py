@@ -1,6 +1,8 @@
 """Numbers, times and moments as people read them, in their language."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
@@ -18,15 +20,15 @@ def size(count: int) -> str:
     """Bytes: ``812 B``, ``3.4 MB``."""
     value = float(count)
     for unit in ("B", "KB", "MB"):
-        if value < 1000:
-            return f"{decimal(value, 0 if unit == 'B' or value >= 100 else 1)} {unit}"
+        if round(value) < 1000:
+            return f"{rounded(value, 0 if unit == 'B' or value >= 99.95 else 1)} {unit}"
         value /= 1000
-    return f"{decimal(value)} GB"
+    return f"{rounded(value, 1)} GB"
 
 
-def decimal(value: float, digits: int = 1) -> str:
-    """Rounded: Django's own function cuts off what is behind."""
-    return number_format(round(value, digits), decimal_pos=digits)
+def rounded(number: float, places: int) -> str:
+    """``0.1`` for 0.07: Django's own function cuts off what is too long."""
+    return number_format(round(number, places), decimal_pos=places)
 
 
 def span(seconds: float | None) -> str:
@@ -34,9 +36,9 @@ def span(seconds: float | None) -> str:
     if seconds is None:
         return ""
     if seconds < 0.05:
-        return "< 0.1 s"
-    if seconds < 10:
-        return f"{decimal(seconds)} s"
+        return f"< {rounded(0.1, 1)} s"
+    if seconds < 9.95:
+        return f"{rounded(seconds, 1)} s"
     for unit, length in (("d", DAY), ("h", 3600), ("min", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"
@@ -47,6 +49,12 @@ def range_of(low: float, high: float) -> str:
     """``about 20 s``, or ``20 s – 2 min`` where they are told apart."""
     low_text, high_text = span(_rounded(low)), span(_rounded(high))
     return _("about %(span)s") % {"span": high_text} if low_text == high_text else f"{low_text} – {high_text}"
+
+
+def remaining(job: Mapping[str, Any]) -> str:
+    """How long a live job will still take, as a range; empty where too little is known."""
+    low, high = job.get("eta_low_seconds"), job.get("eta_high_seconds")
+    return range_of(low, high) if low is not None and high is not None else ""
 
 
 def _rounded(seconds: float) -> float:

@@ -11,6 +11,8 @@ if (form) {
   const list = document.getElementById("uploads");
   const plugin = form.elements.plugin;
   const waiting = [];
+  const again = new Set(); // rows that can be sent once more
+  const requests = new Set(); // under way
   let sending = 0;
   let done = 0;
   let total = 0;
@@ -48,27 +50,35 @@ if (form) {
     const loose = [...event.dataTransfer.files];
     take(entries.some(Boolean) ? (await Promise.all(entries.filter(Boolean).map(within))).flat() : loose);
   });
+  // A file that is dropped beside the place for it would be opened, and the page be gone.
+  for (const name of ["dragover", "drop"]) document.addEventListener(name, (event) => event.preventDefault());
 
-  /** The files of a dropped file or folder. */
+  /** The files of a dropped file or folder; what cannot be read is said, and keeps nothing else out. */
   async function within(entry) {
-    if (entry.isFile) return [await new Promise((resolve, reject) => entry.file(resolve, reject))];
-    const reader = entry.createReader();
-    const found = [];
-    for (;;) {
-      const batch = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
-      if (!batch.length) return (await Promise.all(found.map(within))).flat();
-      found.push(...batch);
+    try {
+      if (entry.isFile) return [await new Promise((resolve, reject) => entry.file(resolve, reject))];
+      const reader = entry.createReader();
+      const found = [];
+      for (;;) {
+        const batch = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+        if (!batch.length) return (await Promise.all(found.map(within))).flat();
+        found.push(...batch);
+      }
+    } catch {
+      return [{ name: entry.name, unreadable: true }];
     }
   }
 
   // -- Sending --------------------------------------------------------------------------------------
 
   function take(files) {
+    const settings = set(); // those of now, whatever is chosen while it waits
     for (const file of files) {
       if (file.name.startsWith(".")) continue; // what systems leave in folders
       total += 1;
-      const row = makeRow(file);
-      if (!file.size) refuse(row, words.empty, false);
+      const row = makeRow(file, settings);
+      if (file.unreadable) refuse(row, words.unreadable, false);
+      else if (!file.size) refuse(row, words.empty, false);
       else if (file.size > Number(words.largest) * 2 ** 20) refuse(row, words.tooLarge, false);
       else waiting.push(row);
     }
@@ -77,7 +87,7 @@ if (form) {
     next();
   }
 
-  function makeRow(file) {
+  function makeRow(file, settings) {
     const node = document.createElement("li");
     const what = Object.assign(document.createElement("span"), { className: "what", textContent: file.webkitRelativePath || file.name });
     const bar = Object.assign(document.createElement("progress"), { max: 1, value: 0 });
@@ -85,16 +95,23 @@ if (form) {
     const how = Object.assign(document.createElement("span"), { className: "how muted", textContent: words.waits });
     node.append(what, bar, how);
     list.append(node);
-    return { file, node, what, bar, how };
+    return { file, settings, node, what, bar, how };
   }
 
   function next() {
     while (sending < AT_ONCE && waiting.length) send(waiting.shift());
+    count();
   }
 
-  function send(row) {
+  async function send(row) {
     sending += 1;
+    if (!(await readable(row.file))) {
+      sending -= 1;
+      refuse(row, words.unreadable, true);
+      return next();
+    }
     const request = open(form.action);
+    requests.add(request);
     request.upload.addEventListener("progress", (event) => {
       if (event.lengthComputable) row.bar.value = event.loaded / event.total;
     });
@@ -106,25 +123,46 @@ if (form) {
     request.addEventListener("abort", () => refuse(row, words.stopped, true));
     request.addEventListener("loadend", () => {
       sending -= 1;
-      count();
+      requests.delete(request);
       next();
     });
-    request.send(bodyWith(row.file));
+    request.send(bodyWith(row.file, row.settings));
+  }
+
+  /** Whether a file is still there: the browser would call it a broken connection. */
+  async function readable(file) {
+    try {
+      await file.slice(0, 1).arrayBuffer();
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   function open(action) {
     const request = new XMLHttpRequest();
     request.open("POST", action);
     request.setRequestHeader("X-Requested-With", "fetch");
-    request.setRequestHeader("X-CSRFToken", form.elements.csrfmiddlewaretoken.value);
+    request.setRequestHeader("X-CSRFToken", token());
     request.responseType = "json";
     return request;
   }
 
-  /** The form as it is set, and the file last, so that the server knows how to read it before it arrives. */
-  function bodyWith(file) {
+  /** The token that counts now: whoever logged in again in another tab has another one than this page began with. */
+  function token() {
+    const kept = document.cookie.match(/(?:^|; )kb_csrf=([^;]+)/);
+    return kept ? kept[1] : form.elements.csrfmiddlewaretoken.value;
+  }
+
+  /** What the form is set to. */
+  function set() {
+    return [...new FormData(form)].filter(([name, value]) => name !== "csrfmiddlewaretoken" && !(value instanceof File));
+  }
+
+  /** The settings, and the file last, so that the server knows how to read it before it arrives. */
+  function bodyWith(file, settings) {
     const body = new FormData();
-    for (const [name, value] of new FormData(form)) if (!(value instanceof File)) body.append(name, value);
+    for (const [name, value] of settings) body.append(name, value);
     body.append("file", file);
     return body;
   }
@@ -141,22 +179,35 @@ if (form) {
     row.how.replaceChildren(link);
   }
 
-  function refuse(row, reason, again) {
+  function refuse(row, reason, mayTry) {
     row.bar.value = 0;
     row.how.replaceChildren(words.failed);
     const why = Object.assign(document.createElement("span"), { className: "why", textContent: `${reason} ` });
-    if (again) {
+    if (mayTry) {
       const button = Object.assign(document.createElement("button"), { type: "button", className: "link", textContent: words.again });
-      button.addEventListener("click", () => {
-        why.remove();
-        waiting.push(row);
-        row.how.textContent = words.waits;
-        next();
-      });
+      button.addEventListener("click", () => once(row));
       why.append(button);
+      again.add(row);
     }
+    row.why = why;
     row.node.append(why);
+    count();
   }
+
+  /** Once more. */
+  function once(row) {
+    row.why.remove();
+    again.delete(row);
+    waiting.push(row);
+    row.how.textContent = words.waits;
+    next();
+  }
+
+  document.getElementById("again-all").addEventListener("click", () => [...again].forEach(once));
+  document.getElementById("stop-all").addEventListener("click", () => {
+    for (const row of waiting.splice(0)) refuse(row, words.stopped, true);
+    for (const request of [...requests]) request.abort();
+  });
 
   // -- Looking first --------------------------------------------------------------------------------
 
@@ -180,11 +231,13 @@ if (form) {
       else state.textContent = said.detail || `${words.failed} (${request.status})`;
     });
     request.addEventListener("error", () => (state.textContent = words.broken));
-    request.send(bodyWith(file));
+    request.send(bodyWith(file, set()));
   }
 
   function count() {
     document.getElementById("sending-count").textContent = words.count.replace("{done}", String(done)).replace("{total}", String(total));
+    document.getElementById("stop-all").hidden = !(sending || waiting.length);
+    document.getElementById("again-all").hidden = Boolean(again.size < 2 || sending || waiting.length);
   }
 
   window.addEventListener("beforeunload", (event) => {

@@ -7,6 +7,7 @@ export function sure(title, consequence, yes) {
   document.getElementById("sure-title").textContent = title;
   document.getElementById("sure-consequence").textContent = consequence;
   document.getElementById("sure-yes").textContent = yes;
+  document.getElementById("sure-yes").hidden = !yes;
   dialog.returnValue = "no";
   dialog.showModal();
   return new Promise((resolve) => {
@@ -26,7 +27,12 @@ document.addEventListener("submit", async (event) => {
   const asks = [event.submitter, form].find((one) => one && one.dataset.title);
   if (!asks || !dialog || form.dataset.agreed) return;
   event.preventDefault();
-  if (await sure(asks.dataset.title, asks.dataset.consequence, asks.dataset.yes)) send(form, event.submitter);
+  const { title, consequence, yes } = asks.dataset;
+  const button = event.submitter;
+  if (!(await sure(title, consequence, yes))) return;
+  // The page goes on while somebody thinks: what was asked about may be gone.
+  if (form.isConnected && asks.isConnected && asks.dataset.title === title) send(form, button);
+  else await sure(title, dialog.dataset.gone, "");
 });
 
 // A page that comes back from the browser's memory asks again.

@@ -11,6 +11,7 @@ const dialog = document.getElementById("job");
 const connection = document.getElementById("connection");
 const announcer = document.getElementById("announcer");
 const LONGEST_PAUSE = 60; // seconds between tries while the server is away
+const LONGEST_WAIT = 30; // seconds for an answer, before it counts as away
 
 let timer = 0;
 let tag = ""; // the ETag of what is shown
@@ -40,6 +41,11 @@ async function tick() {
   if (asking) asking.abort();
   const mine = (asking = new AbortController());
   const target = address();
+  let late = false;
+  const limit = setTimeout(() => {
+    late = true;
+    mine.abort();
+  }, LONGEST_WAIT * 1000);
   const headers = { "X-Requested-With": "fetch" };
   if (tag && tagOf === target) headers["If-None-Match"] = tag;
   try {
@@ -58,9 +64,10 @@ async function tick() {
     connection.hidden = true;
     if (goesOn()) schedule(seconds());
   } catch (error) {
-    if (mine.signal.aborted) return;
+    if (mine.signal.aborted && !late) return;
     away();
   } finally {
+    clearTimeout(limit);
     if (asking === mine) asking = null;
   }
 }
@@ -104,7 +111,7 @@ function merge(html) {
     const now = document.getElementById(id);
     const next = fresh.getElementById(id);
     if (!now || !next || (id === "job-body" && !dialog.open)) continue;
-    Idiomorph.morph(now, next, { morphStyle: "outerHTML", ignoreActiveValue: true, callbacks: { beforeAttributeUpdated: keeps, beforeNodeMorphed: mayMorph } });
+    Idiomorph.morph(now, next, { morphStyle: "outerHTML", callbacks: { beforeAttributeUpdated: keeps, beforeNodeMorphed: mayMorph } });
   }
   announce(before, statuses());
   showChosen();
@@ -114,6 +121,7 @@ function merge(html) {
 /** What people have set on the page is theirs. */
 function keeps(name, node) {
   if (name === "open" && node.tagName === "DETAILS") return false;
+  if (node.name === "csrfmiddlewaretoken") return true; // another one after each login
   if (["checked", "value", "selected"].includes(name) && node.matches("input, select, option, textarea")) return false;
   return !(name === "hidden" && node.id === "choose-all");
 }
@@ -125,7 +133,7 @@ function mayMorph(now) {
 
 function statuses() {
   const found = new Map();
-  for (const row of document.querySelectorAll("#jobs tr[data-status]")) found.set(row.id, row.dataset);
+  for (const row of document.querySelectorAll("#jobs tr[data-status], #job[open] article[data-status]")) found.set(row.id.replace(/^\D+/, ""), row.dataset);
   return new Map([...found].map(([id, data]) => [id, { status: data.status, text: `${data.name}: ${data.word}` }]));
 }
 
@@ -139,14 +147,18 @@ function announce(before, after) {
 
 function openJob(number) {
   dialog.dataset.job = number;
+  tag = ""; // what was shown of it is no longer there, so "not changed" would not do
   const body = document.getElementById("job-body");
-  const waiting = document.createElement("article");
-  waiting.className = "job";
-  waiting.innerHTML = '<h2 id="job-title"></h2>';
-  waiting.firstChild.textContent = words.loading;
-  body.replaceChildren(waiting);
-  if (!dialog.open) dialog.showModal();
+  body.replaceChildren(document.getElementById("job-loading").content.cloneNode(true));
+  if (!dialog.open) show();
+  document.getElementById("job-title").focus();
   tick();
+}
+
+/** What is said goes with it: all behind a dialog can neither be used nor heard. */
+function show() {
+  dialog.prepend(connection, announcer);
+  dialog.showModal();
 }
 
 function jobInAddress() {
@@ -167,6 +179,7 @@ document.addEventListener("click", (event) => {
 });
 
 dialog.addEventListener("close", () => {
+  watch.after(connection, announcer);
   if (!jobInAddress()) return;
   if (history.state && history.state.job) history.back();
   else history.replaceState(null, "", words.list + location.search);
@@ -182,7 +195,7 @@ window.addEventListener("popstate", () => {
 
 if (dialog.hasAttribute("open")) {
   dialog.removeAttribute("open");
-  dialog.showModal();
+  show();
 }
 
 // -- Choosing rows ----------------------------------------------------------------------------------
@@ -217,6 +230,7 @@ document.addEventListener("change", (event) => {
 document.addEventListener("click", (event) => {
   if (event.target.id !== "choose-all") return;
   bulk().elements.all.value = "1";
+  bulk().elements.newest.value = bulk().dataset.newest; // what comes later is not meant
   showChosen();
 });
 

@@ -4,16 +4,19 @@ import { fit } from "./params.js";
 
 const sides = () => document.getElementById("sides");
 let timer = 0;
+let failures = 0;
 
 async function tick() {
   try {
     const answer = await fetch(location.href, { headers: { "X-Requested-With": "fetch" }, cache: "no-store" });
-    if (!answer.ok) return location.reload();
+    if ([401, 403, 404].includes(answer.status)) return location.reload(); // says what to do
+    if (!answer.ok) throw new Error(String(answer.status));
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("sides");
     Idiomorph.morph(sides(), fresh, { morphStyle: "outerHTML", ignoreActiveValue: true, callbacks: { beforeAttributeUpdated: keeps } });
+    failures = 0;
     for (const form of document.querySelectorAll("form.params")) fit(form);
   } catch {
-    // It is tried again.
+    failures += 1; // it is tried again, more and more seldom
   }
   schedule();
 }
@@ -21,12 +24,13 @@ async function tick() {
 /** What people have set on the page is theirs. */
 function keeps(name, node) {
   if (name === "open" && node.tagName === "DETAILS") return false;
+  if (node.name === "csrfmiddlewaretoken") return true; // another one after each login
   return !(["checked", "value", "selected"].includes(name) && node.matches("input, select, option, textarea"));
 }
 
 function schedule() {
   clearTimeout(timer);
-  if (sides().dataset.live === "1" && !document.hidden) timer = setTimeout(tick, (Number(sides().dataset.refresh) || 3) * 500);
+  if (sides().dataset.live === "1" && !document.hidden) timer = setTimeout(tick, Math.min(60, (Number(sides().dataset.refresh) || 3) * 2 ** failures) * 500);
 }
 
 document.addEventListener("visibilitychange", schedule);

@@ -136,6 +136,49 @@ def test_files_are_dropped_in_and_watched_until_they_are_completed(
     expect(page.locator("#uploads li")).to_contain_text("Is there already")
 
 
+def test_many_uploads_are_stopped_and_tried_again_together(page: Page, site: Site, tmp_path: Path) -> None:
+    collection = site.create_collection("Broken off", owner="ana")
+    files = [tmp_path / f"{number}.txt" for number in range(6)]
+    for file in files:
+        file.write_text(f"{file.name} {TEXT}")
+    page.goto(f"{site.url}/ui/collections/{collection}/add")
+    rows = page.locator("#uploads li")
+    page.context.set_offline(True)
+    page.locator("#pick-files").set_input_files(files)
+    expect(rows.filter(has_text="The connection broke off.")).to_have_count(6)
+    page.context.set_offline(False)
+    files[0].unlink()
+    page.get_by_role("button", name="Try all again").click()
+    expect(page.locator("#sending-count")).to_have_text("5 of 6 taken in")
+    expect(rows.filter(has_text="It cannot be read.")).to_have_count(1)
+
+    page.route("**/add/file", lambda route: None)  # never answered
+    page.locator("#pick-files").set_input_files(files[1:])
+    page.get_by_role("button", name="Stop all").click()
+    expect(rows.filter(has_text="Stopped")).to_have_count(5)
+    page.unroute("**/add/file")
+    assert site.expect("GET", f"/collections/{collection}/ingestion-jobs")["total"] == 5
+
+
+def test_uploads_go_on_after_the_session_ended_and_somebody_logged_in_again(
+    page: Page, site: Site, tmp_path: Path
+) -> None:
+    collection = site.create_collection("Session", owner="ana")
+    (tmp_path / "late.txt").write_text(TEXT)
+    page.goto(f"{site.url}/ui/collections/{collection}/add")
+    page.context.clear_cookies(name="kb_session")
+    page.locator("#pick-files").set_input_files(tmp_path / "late.txt")
+    expect(page.locator("#uploads li")).to_contain_text("You are logged out.")
+    other = page.context.new_page()
+    other.goto(f"{site.url}/ui/login")
+    other.get_by_label("User name").fill("ana")
+    other.get_by_label("Password").fill(PASSWORD)
+    other.get_by_role("button", name="Log in").click()
+    expect(other.get_by_role("heading", name="Collections")).to_be_visible()
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator("#sending-count")).to_have_text("1 of 1 taken in")
+
+
 def test_a_job_is_watched_in_a_dialog_with_an_address_of_its_own(page: Page, site: Site, picture: Any) -> None:
     collection = site.create_collection("Watched", owner="ana")
     job = site.upload(collection, "long.txt", TEXT.encode() * 100, "slow_ingest", {"seconds": 3, "steps": 30})
@@ -234,6 +277,21 @@ def test_a_collection_is_renamed_and_deleted_with_its_consequences_named(page: P
     assert site.call("GET", f"/collections/{collection}")[0] == 404
 
 
+def test_a_question_about_a_job_that_ended_meanwhile_does_nothing(page: Page, site: Site) -> None:
+    collection = site.create_collection("Too late", owner="ana")
+    job = slow(site, collection, "quick.txt", seconds=4)
+    page.goto(f"{site.url}/ui/collections/{collection}/jobs/{job}")
+    dialog(page).get_by_role("button", name="Cancel").click()
+    question = page.locator("dialog#sure")
+    expect(question).to_contain_text("Cancel “quick.txt”?")
+    expect(page.locator("dialog#job .job-state")).to_contain_text("Completed")
+    question.get_by_role("button", name="Cancel the job").click()
+    expect(question).to_contain_text("It has ended or changed meanwhile. Nothing was done.")
+    expect(question.locator("#sure-yes")).not_to_be_visible()
+    page.keyboard.press("Escape")
+    assert site.job(collection, job)["status"] == "completed"
+
+
 # -- Polling ----------------------------------------------------------------------------------------
 
 
@@ -286,6 +344,44 @@ def test_a_server_that_is_away_is_said_and_asked_less_often_until_it_is_back(
     expect(away).not_to_be_visible()
     site.call("POST", f"/collections/{collection}/ingestion-jobs/{job}/cancel")
     expect(row(page, job)).to_have_attribute("data-status", "cancelled")
+
+
+def test_in_a_dialog_too_it_is_said_that_the_server_is_away_and_what_has_ended(enter: Any, site: Site) -> None:
+    page = enter()
+    collection = site.create_collection("Away in a dialog", owner="ana")
+    first = slow(site, collection, "first.txt", seconds=100, steps=1000)
+    other = slow(site, collection, "other.txt", seconds=100, steps=1000)
+    page.goto(f"{site.url}/ui/collections/{collection}")
+    row(page, first).get_by_role("link").click()
+    expect(dialog(page).locator("progress")).to_be_visible()
+    page.context.set_offline(True)
+    expect(dialog(page).locator("#connection")).to_contain_text("The server does not answer.")
+    dialog(page).get_by_role("button", name="Try now").click()  # nothing covers it
+    page.keyboard.press("Escape")
+    row(page, other).get_by_role("link").click()
+    expect(dialog(page).get_by_role("heading", name="Loading…")).to_be_focused()
+    dialog(page).get_by_role("button", name="Close").click()
+    expect(dialog(page)).not_to_be_visible()
+    expect(page.locator("#connection")).to_be_visible()
+    row(page, other).get_by_role("link").click()
+    page.context.set_offline(False)
+    expect(dialog(page).get_by_role("heading", name="other.txt")).to_be_visible()
+    for job in (first, other):
+        site.call("POST", f"/collections/{collection}/ingestion-jobs/{job}/cancel")
+    expect(dialog(page).locator("#announcer")).to_contain_text("other.txt: Cancelled")
+
+
+def test_a_server_that_never_answers_counts_as_away(page: Page, site: Site) -> None:
+    collection = site.create_collection("Silent", owner="ana")
+    job = slow(site, collection, seconds=100, steps=1000)
+    page.clock.install()
+    page.goto(f"{site.url}/ui/collections/{collection}")
+    page.route("**/live?*", lambda route: None)
+    page.clock.run_for(2000 * REFRESH)
+    page.clock.run_for(31_000)
+    expect(page.locator("#connection")).to_contain_text("The server does not answer.")
+    page.unroute("**/live?*")
+    site.call("POST", f"/collections/{collection}/ingestion-jobs/{job}/cancel")
 
 
 def test_what_somebody_has_chosen_opened_and_typed_survives_the_ticks(page: Page, site: Site) -> None:

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from django.conf import settings as django_settings
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from collections_app.models import Collection
-from ingestion import presence, storage
-from ingestion.models import FileRegistry, FileStatus
+from ingestion import outlook, presence, storage
+from ingestion.models import FileRegistry, FileStatus, JobKind
 from ingestion.ui import words
 from ingestion.ui.ask import excerpt, highlighted, link, place
 from ingestion.ui.fields import entered, fields
@@ -103,6 +103,47 @@ def test_staff_create_for_an_owner_and_others_only_for_themselves(ana: Client, s
     assert sorted(Collection.objects.values_list("owner", flat=True)) == ["ana", "ben"]
 
 
+def test_a_preview_is_no_job_to_whoever_only_looks(ben: Client, collection: Collection) -> None:
+    job = make_job(collection, FileStatus.FAILED, kind=JobKind.PREVIEW, original_filename="draft.txt")
+    Collection.objects.update(visibility="public")
+    for address in (f"/jobs/{job.pk}", f"/jobs/{job.pk}/chunks"):
+        assert ben.get(base(collection) + address).status_code == 404
+    assert "draft.txt" not in text_of(ben.get(f"{base(collection)}/live?job={job.pk}"))
+
+
+def test_a_form_sent_after_the_session_ended_leads_back_to_its_page(client: Client, collection: Collection) -> None:
+    job = make_job(collection)
+    page = f"{base(collection)}/jobs/{job.pk}?status=pending"
+    target = f"{base(collection)}/jobs/{job.pk}/cancel"
+    answer = client.post(target, HTTP_REFERER=f"http://testserver{page}")
+    assert answer["Location"] == f"/ui/login?next={page.replace('?', '%3F').replace('=', '%3D')}"
+    for elsewhere in ("", "http://evil.example/ui/", "javascript:alert(1)", "http://testserver/admin/"):
+        assert client.post(target, HTTP_REFERER=elsewhere)["Location"] == "/ui/login?next=/ui/"
+
+
+def test_an_address_that_is_only_sent_to_is_answered_by_a_page(ana: Client, collection: Collection) -> None:
+    for address in (f"{base(collection)}/many", f"{base(collection)}/add/text", "/ui/logout"):
+        answer = ana.get(address)
+        assert answer.status_code == 405
+        assert "This was not done" in answer.content.decode()
+
+
+def test_a_page_that_was_sent_a_form_offers_no_way_back_to_it(ana: Client, collection: Collection) -> None:
+    job = make_job(collection, FileStatus.PROCESSING)
+    text = text_of(ana.post(f"{base(collection)}/jobs/{job.pk}/delete"))
+    assert 'name="next" value="/ui/"' in text
+    assert f'href="{base(collection)}">Keep it as it is' in text
+
+
+@pytest.mark.parametrize("address", ["/ui/login", "/admin/login/", "/ui/collections/1/add/text"])
+def test_nobody_fills_the_disk_through_a_form_that_takes_no_file(collection: Collection, address: str) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.get("/ui/login")
+    token = client.cookies["kb_csrf"].value
+    client.post(address, {"csrfmiddlewaretoken": token, "x": SimpleUploadedFile("a.txt", b"x" * 100_000)})
+    assert not (storage.root() / "incoming").exists()
+
+
 # -- Rules for the browser --------------------------------------------------------------------------
 
 
@@ -181,6 +222,30 @@ def test_an_error_of_ours_is_said_in_the_same_dress(ana: Client, collection: Col
     assert "of this test" not in answer.content.decode()
 
 
+def test_a_busy_database_is_said_in_the_same_dress(ana: Client, collection: Collection, monkeypatch: Any) -> None:
+    def breaks(*args: Any) -> None:
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr("ingestion.ui.figures.days", breaks)
+    answer = ana.get(base(collection))
+    assert answer.status_code == 503
+    assert "Something broke" in answer.content.decode()
+
+
+def test_a_form_that_is_too_large_is_refused_by_a_page(ana: Client, collection: Collection, settings: Any) -> None:
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100
+    answer = ana.post(f"{base(collection)}/add/text", {"text": "x" * 1000})
+    assert answer.status_code == 400
+    assert "This was not taken in" in answer.content.decode()
+
+
+def test_scripts_are_told_in_a_sentence_what_is_wrong(client: Client, ben: Client, collection: Collection) -> None:
+    for reader, status, said in ((client, 401, "logged out"), (ben, 404, "not there any more")):
+        answer = reader.post(f"{base(collection)}/add/file", HTTP_X_REQUESTED_WITH="fetch")
+        assert answer.status_code == status
+        assert said in answer.json()["detail"]
+
+
 # -- Staying fresh ----------------------------------------------------------------------------------
 
 
@@ -201,6 +266,16 @@ def test_what_has_not_changed_is_answered_with_304(ana: Client, collection: Coll
     assert "Half" in text_of(changed)
     assert job.fail(job.run_id, "corrupt", "The file is damaged.")
     assert "The file is damaged." in text_of(ask(changed["ETag"]))
+
+
+def test_why_the_open_job_waits_is_told_when_it_changes(ana: Client, collection: Collection) -> None:
+    job = make_job(collection)
+    address = f"{base(collection)}/live?status=completed&job={job.pk}"
+    answer = ana.get(address)
+    assert "No worker is running" in text_of(answer)
+    presence.this_worker()
+    outlook.past.forget()
+    assert "Next in line" in text_of(ana.get(address, HTTP_IF_NONE_MATCH=answer["ETag"]))
 
 
 def test_it_is_said_when_nothing_goes_on_any_more(ana: Client, collection: Collection) -> None:
@@ -325,6 +400,23 @@ def test_a_retry_with_a_wrong_parameter_is_refused_in_words(ana: Client, collect
     assert FileRegistry.objects.get().status == "failed"
 
 
+def test_all_that_match_are_those_that_the_page_could_show(ana: Client, collection: Collection) -> None:
+    seen = make_job(collection, FileStatus.FAILED)
+    page = text_of(ana.get(base(collection)))
+    assert f'data-newest="{seen.pk}"' in page
+    later = make_job(collection, FileStatus.FAILED)
+    ana.post(f"{base(collection)}/many", {"verb": "delete", "all": "1", "newest": str(seen.pk), "sure": "1"})
+    assert list(FileRegistry.objects.values_list("pk", flat=True)) == [later.pk]
+
+
+def test_what_is_left_after_the_most_at_once_is_said(ana: Client, collection: Collection, monkeypatch: Any) -> None:
+    monkeypatch.setattr("ingestion.ui.jobs.AT_ONCE", 2)
+    for _ in range(3):
+        make_job(collection, FileStatus.FAILED)
+    answer = ana.post(f"{base(collection)}/many", {"verb": "retry", "all": "1", "sure": "1"}, follow=True)
+    assert "1 are left" in answer.content.decode()
+
+
 # -- Adding -----------------------------------------------------------------------------------------
 
 
@@ -409,6 +501,36 @@ def test_pasted_text_is_kept_as_a_file(ana: Client, collection: Collection) -> N
     assert (storage.root() / job.file_path).read_text() == "# Uvas\n\nDoce."
 
 
+def test_pasted_text_that_is_not_taken_in_leaves_no_file_behind(
+    ana: Client, collection: Collection, settings: Any
+) -> None:
+    for _ in range(2):
+        ana.post(f"{base(collection)}/add/text", {"title": "Once", "text": "The same."})
+    assert FileRegistry.objects.count() == 1
+    assert list((storage.root() / "incoming").iterdir()) == []
+    settings.KB_MAX_UPLOAD_MB = 1
+    answer = ana.post(f"{base(collection)}/add/text", {"text": "x" * (2**20 + 1)})
+    assert "larger than 1 MB" in answer.content.decode()
+    settings.KB_MIN_FREE_MB = 2**40
+    answer = ana.post(f"{base(collection)}/preview", {"kind": "text", "text": "Something else."})
+    assert "disk is almost full" in answer.content.decode()
+    assert list((storage.root() / "incoming").iterdir()) == []
+
+
+@pytest.mark.parametrize("target", ["/add/addresses", "/preview"])
+def test_what_was_entered_stays_when_it_is_refused(ana: Client, collection: Collection, target: str) -> None:
+    form = {"kind": "web", "addresses": "https://example.org/a\nhttps://example.org/b", "plugin": "url_ingest",
+            "param-limit": "many", "on_duplicate": "replace"}  # fmt: skip
+    answer = ana.post(base(collection) + target, form)
+    text = answer.content.decode()
+    assert answer.status_code in {400, 422}
+    assert "https://example.org/a\nhttps://example.org/b</textarea>" in text
+    assert 'value="many"' in text
+    if target != "/preview":
+        assert 'value="replace" checked' in text
+    assert f'href="{base(collection)}/add?kind=text"' in text
+
+
 # -- Forms of parameters ----------------------------------------------------------------------------
 
 
@@ -489,8 +611,8 @@ def test_a_question_to_a_collection_whose_vendor_fails_is_answered_in_words(ana:
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(None, ""), (0.01, "< 0.1 s"), (0.44, "0.4 s"), (59, "59 s"), (119, "119 s"), (180, "3 min"), (7200, "2 h"),
-     (200_000, "2 d")],
+    [(None, ""), (0.01, "< 0.1 s"), (0.07, "0.1 s"), (0.44, "0.4 s"), (9.97, "10 s"), (59, "59 s"), (119, "119 s"),
+     (180, "3 min"), (7200, "2 h"), (200_000, "2 d")],
 )  # fmt: skip
 def test_spans_are_said_as_people_say_them(seconds: float | None, said: str) -> None:
     assert words.span(seconds) == said
@@ -502,8 +624,8 @@ def test_an_estimate_is_a_range_only_where_it_is_one() -> None:
 
 
 def test_sizes_are_said_as_people_say_them() -> None:
-    assert [words.size(n) for n in (0, 999, 2_500, 3_400_000, 640_000_000, 10**12)] == [
-        "0 B", "999 B", "2.5 KB", "3.4 MB", "640 MB", "1000.0 GB"
+    assert [words.size(n) for n in (0, 999, 1_960, 2_500, 999_950, 3_400_000, 640_000_000, 10**12)] == [
+        "0 B", "999 B", "2.0 KB", "2.5 KB", "1.0 MB", "3.4 MB", "640 MB", "1000.0 GB"
     ]  # fmt: skip
 
 
