@@ -6,9 +6,10 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_GET, require_POST
@@ -31,7 +32,7 @@ from ingestion.ui.add import (
     too_large,
     uploaded,
 )
-from ingestion.ui.fields import Field, entered, fields
+from ingestion.ui.fields import PREFIX, Field, entered, fields
 from ingestion.ui.pages import is_script, page
 
 HEIGHT, WIDTH, GAP = 60.0, 10.0, 2.0
@@ -85,7 +86,7 @@ def begun(request: HttpRequest, found: Collection) -> HttpResponse:
             return said(refused)
         messages.error(request, str(refused))
         return form_of(request, found, request.POST.get("kind", ""), refused.status)
-    address = reverse("ui:preview", args=[found.pk, job.pk])
+    address = preview_address(request.POST, found.pk, job.pk)
     return JsonResponse({"address": address, "job": job.pk}, status=201) if is_script(request) else redirect(address)
 
 
@@ -133,7 +134,7 @@ def again(request: HttpRequest, collection_id: int, job_id: int) -> HttpResponse
     except Refused as refused:
         messages.error(request, str(refused))
         return redirect("ui:preview", found.pk, job.pk)
-    return redirect(f"{reverse('ui:preview', args=[found.pk, other])}?beside={made.pk}")
+    return redirect(preview_address(request.POST, found.pk, other, beside=made.pk))
 
 
 @page
@@ -143,7 +144,7 @@ def take_in(request: HttpRequest, collection_id: int, job_id: int) -> HttpRespon
     found = access.own_collection(request.user, collection_id)
     job = preview_of(found, job_id)
     try:
-        made = guarded(preview.ingest, job, {})
+        made = guarded(preview.ingest, job, limits_in(request.POST))
     except services.DuplicateFound as duplicate:
         messages.info(request, _("“%(name)s” is there already.") % {"name": job.original_filename})
         return redirect("ui:job", found.pk, duplicate.job.pk)
@@ -151,6 +152,18 @@ def take_in(request: HttpRequest, collection_id: int, job_id: int) -> HttpRespon
         messages.error(request, str(refused))
         return redirect("ui:preview", found.pk, job.pk)
     return redirect("ui:job", found.pk, made.pk)
+
+
+def preview_address(form: QueryDict, collection: int, job: int, **more: Any) -> str:
+    """With what somebody set as a limit: the preview itself fetches less."""
+    query = urlencode({**more, **{f"{PREFIX}{name}": value for name, value in limits_in(form).items()}})
+    return reverse("ui:preview", args=[collection, job]) + (f"?{query}" if query else "")
+
+
+def limits_in(form: QueryDict) -> dict[str, int]:
+    """How much a source may fetch, as it was set in the form."""
+    given = {name: form.get(f"{PREFIX}{name}", "") for name in preview.LIMITS}
+    return {name: int(text) for name, text in given.items() if text.isascii() and text.isdigit() and len(text) < 10}
 
 
 def queued(found: Collection, **source: Any) -> FileRegistry:
@@ -186,10 +199,12 @@ def show(request: HttpRequest, collection_id: int, job_id: int) -> HttpResponse:
     found = access.own_collection(request.user, collection_id)
     beside = request.GET.get("beside", "")
     numbers = [job_id, *([int(beside)] if beside.isascii() and beside.isdigit() and len(beside) < 19 else [])]
-    sides = [side(found, number) for number in dict.fromkeys(numbers)]
+    limits = limits_in(request.GET)
+    sides = [side(found, number, limits) for number in dict.fromkeys(numbers)]
     context = {
         "collection": found,
         "sides": sides,
+        "limits": {f"{PREFIX}{name}": value for name, value in limits.items()},
         "first": sides[0],
         "live": any(one.live for one in sides),
         "refresh": settings.INGESTION_JOB_REFRESH_RATE,
@@ -198,7 +213,7 @@ def show(request: HttpRequest, collection_id: int, job_id: int) -> HttpResponse:
     return render(request, "ui/_sides.html" if is_script(request) else "ui/preview.html", context)
 
 
-def side(found: Collection, number: int) -> Side:
+def side(found: Collection, number: int, limits: Mapping[str, int]) -> Side:
     """:raises Http404: there is no such preview, or it has expired"""
     preview_of(found, number)
     job = reads.job(found.pk, number)
@@ -207,7 +222,7 @@ def side(found: Collection, number: int) -> Side:
     info = catalogue.current().ingest.get(job["plugin_name"])
     cut = (job["processing_stats"] or {}).get("preview")
     own = {name: value for name, value in job["plugin_params"].items() if name not in preview.LIMITS}
-    return Side(job, cut, bars(cut), fields(info, own) if info else [], job["status"] in LIVE)
+    return Side(job, cut, bars(cut), fields(info, {**own, **limits}) if info else [], job["status"] in LIVE)
 
 
 def preview_of(found: Collection, number: int) -> FileRegistry:

@@ -1,5 +1,6 @@
 """Previews on the pages: begun from the form, compared, and taken in without being sent again."""
 
+import re
 from typing import Any
 
 import pytest
@@ -35,6 +36,16 @@ def of_file(client: Client, collection: Collection, **form: str) -> FileRegistry
 def shown(client: Client, job: FileRegistry, beside: FileRegistry | None = None, **options: Any) -> Any:
     query = f"?beside={beside.pk}" if beside else ""
     return client.get(f"/ui/collections/{job.collection_id}/preview/{job.pk}{query}", **options)
+
+
+def test_a_limit_that_was_set_before_the_preview_holds_when_it_is_taken_in(ana: Client, collection: Collection) -> None:
+    answer = begin(ana, collection, kind="web", addresses="https://example.org/a", **{"param-limit": "50"})
+    job = FileRegistry.objects.get()
+    assert answer["Location"].endswith(f"/preview/{job.pk}?param-limit=50")
+    page = ana.get(answer["Location"]).content.decode()
+    assert re.search(r'<input[^>]* name="param-limit"[^>]* value="50"', page)
+    ana.post(f"/ui/collections/{collection.pk}/preview/{job.pk}/take-in", {"param-limit": "50"})
+    assert FileRegistry.objects.latest("pk").plugin_params["limit"] == 50
 
 
 def test_two_settings_are_compared_and_one_is_taken_in(ana: Client, collection: Collection) -> None:
