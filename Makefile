@@ -33,7 +33,7 @@ run: setup ## start the server on http://127.0.0.1:9090
 
 test: $(VENV)/.ready-dev ## lint, types, migrations and every test that this machine can run
 	@$(MAKE) --no-print-directory lint types
-	@$(BIN)/python -m pytest -n 3 --dist worksteal -rs --durations=25
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -rs
 
 test-fast: $(VENV)/.ready-dev ## the unit tests, in seconds
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
