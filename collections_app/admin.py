@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 
 from collections_app.embeddings.endpoints import shown
 from collections_app.models import Chunk, ChunkVector, Collection, Document
+from collections_app.numbers import whole_number
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -357,9 +358,3 @@ class ChunkAdmin(ReadOnlyAdmin):
     def vector_size(self, chunk: Chunk) -> str:
         vector = ChunkVector.objects.filter(pk=chunk.pk).values_list("vector", flat=True).first()
         return f"{len(vector) // 4:,} numbers" if vector else "none"
-
-
-def whole_number(text: str) -> int | None:
-    """The id in *text*, written as ``17`` or ``#17``; None when it is none that the database could hold."""
-    digits = text.strip().removeprefix("#")
-    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 18 else None

@@ -5,7 +5,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from collections_app.admin import ReadOnlyAdmin, badge, moment, page_link, pretty, whole_number
+from collections_app.admin import ReadOnlyAdmin, badge, moment, page_link, pretty
+from collections_app.numbers import whole_number
 from ingestion.models import JobEvent
 from ingestion.wire import redacted
 

@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from collections_app.admin import whole_number
+from collections_app.numbers import whole_number
 from ingestion.filters import InvalidFilter, chosen, jobs_by_status, of_statuses
 from ingestion.models import FileRegistry, FileStatus, JobKind, JobQuerySet
 

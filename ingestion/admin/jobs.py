@@ -24,8 +24,8 @@ from collections_app.admin import (
     moment,
     page_link,
     pretty,
-    whole_number,
 )
+from collections_app.numbers import whole_number
 from ingestion import failures
 from ingestion.admin.actions import VERBS, Verb, respond
 from ingestion.admin.filters import (

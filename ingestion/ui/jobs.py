@@ -19,6 +19,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from collections_app import catalogue
 from collections_app.models import Chunk, Collection
+from collections_app.numbers import whole_number
 from ingestion import bulk, reads, services
 from ingestion.failures import remedy_for
 from ingestion.models import LIVE, FileRegistry, FileStatus, JobEvent, JobKind, JobQuerySet
@@ -57,8 +58,7 @@ def live(request: HttpRequest, collection_id: int) -> HttpResponse:
     304 while nothing has changed since the answer whose ETag is sent back.
     """
     found = access.collection_for(request.user, collection_id)
-    job = request.GET.get("job", "")
-    context = alive(request, found, int(job) if job.isascii() and job.isdigit() and len(job) < 19 else None)
+    context = alive(request, found, whole_number(request.GET.get("job", "")))
     tag = etag(context)
     if tag in parse_etags(request.headers.get("If-None-Match", "")):
         return HttpResponse(status=304, headers={"ETag": tag})
@@ -294,13 +294,13 @@ def chosen_jobs(request: HttpRequest, found: Collection, verb: str) -> JobQueryS
     """Of the chosen jobs those that the verb can do something to. All that match are those that the page could show:
     what came later was not meant."""
     if request.POST.get("all"):
-        seen = request.POST.get("newest", "")
-        newest = int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 19 else bulk.newest()
+        newest = whole_number(request.POST.get("newest", ""))
+        newest = bulk.newest() if newest is None else newest
         jobs = jobs_of(found, Wanted.of(request.GET.dict())).filter(pk__lte=newest)
     else:
-        numbers = [int(text) for text in request.POST.getlist("jobs")[:AT_ONCE] if text.isascii() and text.isdigit()]
+        numbers = [whole_number(text) for text in request.POST.getlist("jobs")[:AT_ONCE]]
         jobs = FileRegistry.objects.ingestions().filter(
-            collection=found, pk__in=[number for number in numbers if number < 2**63]
+            collection=found, pk__in=[number for number in numbers if number is not None]
         )
     return jobs.failed() if verb == "retry" else jobs.live() if verb == "cancel" else jobs
 

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_GET, require_POST
 from collections_app import catalogue
 from collections_app.errors import CollectionGone
 from collections_app.models import Collection
+from collections_app.numbers import whole_number
 from ingestion import preview, reads, services, sources, storage
 from ingestion.models import LIVE, FileRegistry
 from ingestion.ui import access
@@ -126,8 +127,7 @@ def again(request: HttpRequest, collection_id: int, job_id: int) -> HttpResponse
     """The same source with other settings, beside the first."""
     found = access.own_collection(request.user, collection_id)
     job = preview_of(found, job_id)
-    first = request.POST.get("first", "")
-    other = int(first) if first.isascii() and first.isdigit() and len(first) < 19 else job.pk
+    other = whole_number(request.POST.get("first", "")) or job.pk
     name = request.POST.get("plugin", "") or job.plugin_name
     try:
         made = queued(found, plugin_name=name, params=entered(plugin(name), request.POST), source_job=job)
@@ -162,8 +162,8 @@ def preview_address(form: QueryDict, collection: int, job: int, **more: Any) -> 
 
 def limits_in(form: QueryDict) -> dict[str, int]:
     """How much a source may fetch, as it was set in the form."""
-    given = {name: form.get(f"{PREFIX}{name}", "") for name in preview.LIMITS}
-    return {name: int(text) for name, text in given.items() if text.isascii() and text.isdigit() and len(text) < 10}
+    given = {name: whole_number(form.get(f"{PREFIX}{name}", "")) for name in preview.LIMITS}
+    return {name: number for name, number in given.items() if number is not None}
 
 
 def queued(found: Collection, **source: Any) -> FileRegistry:
@@ -197,8 +197,8 @@ def guarded(verb: Any, *args: Any, **options: Any) -> Any:
 def show(request: HttpRequest, collection_id: int, job_id: int) -> HttpResponse:
     """One setting, or two side by side; for the page's script, only the parts that change."""
     found = access.own_collection(request.user, collection_id)
-    beside = request.GET.get("beside", "")
-    numbers = [job_id, *([int(beside)] if beside.isascii() and beside.isdigit() and len(beside) < 19 else [])]
+    beside = whole_number(request.GET.get("beside", ""))
+    numbers = [job_id] if beside is None else [job_id, beside]
     limits = limits_in(request.GET)
     sides = [side(found, number, limits) for number in dict.fromkeys(numbers)]
     context = {

@@ -3,6 +3,7 @@
 // scroll, open folds and chosen rows stay.
 
 import "./ask-first.js";
+import { mayChange } from "./merging.js";
 import { fit } from "./params.js";
 
 const watch = document.getElementById("watch");
@@ -118,12 +119,9 @@ function merge(html) {
   for (const form of dialog.querySelectorAll("form.params")) fit(form);
 }
 
-/** What people have set on the page is theirs. */
+/** What people have set on the page is theirs; so is the offer to choose all. */
 function keeps(name, node) {
-  if (name === "open" && node.tagName === "DETAILS") return false;
-  if (node.name === "csrfmiddlewaretoken") return true; // another one after each login
-  if (["checked", "value", "selected"].includes(name) && node.matches("input, select, option, textarea")) return false;
-  return !(name === "hidden" && node.id === "choose-all");
+  return mayChange(name, node) && !(name === "hidden" && node.id === "choose-all");
 }
 
 /** A form that somebody fills in is left alone. */

@@ -1,5 +1,6 @@
 // Keeps a preview fresh until it has been made.
 
+import { mayChange } from "./merging.js";
 import { fit } from "./params.js";
 
 const sides = () => document.getElementById("sides");
@@ -12,20 +13,13 @@ async function tick() {
     if ([401, 403, 404].includes(answer.status)) return location.reload(); // says what to do
     if (!answer.ok) throw new Error(String(answer.status));
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("sides");
-    Idiomorph.morph(sides(), fresh, { morphStyle: "outerHTML", ignoreActiveValue: true, callbacks: { beforeAttributeUpdated: keeps } });
+    Idiomorph.morph(sides(), fresh, { morphStyle: "outerHTML", ignoreActiveValue: true, callbacks: { beforeAttributeUpdated: mayChange } });
     failures = 0;
     for (const form of document.querySelectorAll("form.params")) fit(form);
   } catch {
     failures += 1; // it is tried again, more and more seldom
   }
   schedule();
-}
-
-/** What people have set on the page is theirs. */
-function keeps(name, node) {
-  if (name === "open" && node.tagName === "DETAILS") return false;
-  if (node.name === "csrfmiddlewaretoken") return true; // another one after each login
-  return !(["checked", "value", "selected"].includes(name) && node.matches("input, select, option, textarea"));
 }
 
 function schedule() {

@@ -10,8 +10,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from collections_app.admin import pretty, whole_number
+from collections_app.admin import pretty
 from collections_app.models import Chunk, Collection, Document
+from collections_app.numbers import whole_number
 from tests.collections_app.factories import fill, make_collection, unit_rows
 
 pytestmark = pytest.mark.django_db

@@ -9,7 +9,7 @@ from django.test import Client
 
 from collections_app import catalogue, search
 from collections_app.models import Collection
-from ingestion import outlook
+from ingestion import outlook, presence
 from tests.ingestion.conftest import _end_of_host, own_folders  # noqa: F401  (fixtures)
 from tests.ingestion.factories import make_collection
 
@@ -22,10 +22,16 @@ def _plugins() -> None:
 
 @pytest.fixture(autouse=True)
 def _fresh() -> Iterator[None]:
+    """What a process remembers of rows that a test rolls back."""
+    forget()
+    yield
+    forget()
+
+
+def forget() -> None:
     outlook.past.forget()
     search.engine.cache_clear()
-    yield
-    search.engine.cache_clear()
+    presence._worker = None
 
 
 def person(name: str, **options: Any) -> Client:

@@ -383,6 +383,15 @@ def test_a_verb_that_fits_none_of_the_chosen_says_so(ana: Client, collection: Co
     assert ana.post(f"{base(collection)}/many", {"verb": "rename", "jobs": [job.pk]}).status_code == 403
 
 
+@pytest.mark.parametrize("number", ["9" * 5000, "9" * 19, "-1", "²", "x", ""])
+def test_numbers_that_no_job_can_have_choose_none(ana: Client, collection: Collection, number: str) -> None:
+    job = make_job(collection, FileStatus.FAILED)
+    form = {"verb": "delete", "jobs": [number], "sure": "1"}
+    assert "None of the chosen jobs" in ana.post(f"{base(collection)}/many", form, follow=True).content.decode()
+    assert ana.get(f"{base(collection)}/live", {"job": number[:2000]}).status_code == 200
+    assert FileRegistry.objects.filter(pk=job.pk).exists()
+
+
 def test_a_retry_changes_only_what_was_changed_in_the_form(ana: Client, collection: Collection) -> None:
     job = make_job(collection, FileStatus.FAILED, plugin_params={"chunk_size": 1000, "chunk_overlap": 200})
     form = {"with-parameters": "1", "param-chunk_size": "700", "param-chunk_overlap": "200", "param-splitter_type": ""}
