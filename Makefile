@@ -48,7 +48,8 @@ lint: $(VENV)/.ready-dev ## style, formatting, missing migrations, a stale docs/
 schema: $(VENV)/.ready-dev ## write docs/openapi.json, the description of the API
 	@made=$$(mktemp) && KB_DATA_DIR=$$(mktemp -d) $(SCHEMA) > $$made && cp $$made docs/openapi.json
 
-words: ## collect what the pages say into locale/, and compile the Spanish (needs gettext)
+words: ## collect what pages, engine and plugins say into locale/, and compile the Spanish (needs gettext)
+	@$(BIN)/python locale/harvest.py
 	@KB_DATA_DIR=$$(mktemp -d) $(BIN)/python manage.py makemessages --locale=es --no-obsolete --no-location --no-wrap --ignore=.venv --ignore=tests --ignore=bench
 	@msgfmt --check-format -o locale/es/LC_MESSAGES/django.mo locale/es/LC_MESSAGES/django.po
 

@@ -69,5 +69,5 @@ class SecretUnreadable(CollectionError):
         super().__init__(
             "secret_unreadable",
             "The stored API key cannot be decrypted with this server's secret key.",
-            hint="Set the API key again, or give the former secret key back to the server (SECRET_KEY_FALLBACKS).",
+            hint="Set the API key again, or ask the operator for the former secret key (SECRET_KEY_FALLBACKS).",
         )

@@ -19,35 +19,105 @@ MOST_GROUPS = 500
 
 @dataclass(frozen=True)
 class Remedy:
-    """What an operator can do about failures with one code.
+    """What can be done about failures with one code.
 
     :param action: ``retry``, ``retry_with`` (other parameters), ``mend_vendor`` (the embedding service or its
         settings, then retry), ``mend_server`` (disk, memory, plugins, then retry) or ``nothing`` (the source is the
         trouble: upload another)
+    :param sentence: for the operator, of all such failures
+    :param advice: for the person who uploaded, of one
     :param params: for ``retry_with``, parameters worth trying
     """
 
     action: str
     sentence: str
+    advice: str
     params: Mapping[str, Any] = field(default_factory=dict)
 
 
 RETRY, RETRY_WITH, MEND_VENDOR, MEND_SERVER, NOTHING = "retry", "retry_with", "mend_vendor", "mend_server", "nothing"
 
-_LATER = Remedy(RETRY, "It may have passed by now. Retry them all.")
-_VENDOR = Remedy(MEND_VENDOR, "Check that the embedding service runs and can be reached, then retry them all.")
-_VENDOR_SETTINGS = Remedy(MEND_VENDOR, "Mend the collection's model, address or key, then retry them all.")
-_CRASHED = Remedy(RETRY, "Retry one of them. If it fails again, the plugin has an error, or the file is hostile.")
-_SPACE = Remedy(MEND_SERVER, "Make room on the server's disk, then retry them all.")
-_MEMORY = Remedy(MEND_SERVER, "Raise KB_PLUGIN_MEMORY_MB, or upload smaller files; then retry.")
-_TIME = Remedy(MEND_SERVER, "Raise INGESTION_TASK_TIMEOUT_SECONDS, or split the files; then retry.")
-_PLUGIN = Remedy(MEND_SERVER, "Install the plugin again and restart the server, then retry them all.")
-_OTHER_FILE = Remedy(NOTHING, "A retry cannot help: the source itself has to be mended and uploaded again.")
-_SCAN = Remedy(NOTHING, "See whether the files hold text at all: scans need text recognition (OCR) first.")
-_ADDRESS = Remedy(RETRY_WITH, "Mend the address, and retry with it.")
-_WALL = Remedy(NOTHING, "The site keeps programs out. Save the pages from a browser and upload them.")
-_BLOCKED = Remedy(RETRY_WITH, "YouTube blocks this server. Retry later or with proxy_url, or upload captions as .srt.")
-_PARAMETER = Remedy(RETRY_WITH, "Mend the parameter that the message names, and retry with it.")
+_LATER = Remedy(
+    RETRY,
+    "It may have passed by now. Retry them all.",
+    "It may have passed by now: retry it.",
+)
+_VENDOR = Remedy(
+    MEND_VENDOR,
+    "Check that the embedding service runs and can be reached, then retry them all.",
+    "The service that makes texts searchable does not work. Tell the operator, and retry when it does.",
+)
+_VENDOR_SETTINGS = Remedy(
+    MEND_VENDOR,
+    "Mend the collection's model, address or key, then retry them all.",
+    "The model, address or key of the collection has to be mended; ask the operator, and retry after that.",
+)
+_CRASHED = Remedy(
+    RETRY,
+    "Retry one of them. If it fails again, the plugin has an error, or the file is hostile.",
+    "Retry it once. If it fails again, tell the operator the number of this job.",
+)
+_SPACE = Remedy(
+    MEND_SERVER,
+    "Make room on the server's disk, then retry them all.",
+    "The operator has to make room on the server's disk. Retry after that.",
+)
+_MEMORY = Remedy(
+    MEND_SERVER,
+    "Raise KB_PLUGIN_MEMORY_MB, or upload smaller files; then retry.",
+    "Upload it in smaller files, or ask the operator for more memory and retry after that.",
+)
+_TIME = Remedy(
+    MEND_SERVER,
+    "Raise INGESTION_TASK_TIMEOUT_SECONDS, or split the files; then retry.",
+    "Retry it, or upload it in smaller files. If that does not help, the operator can allow more time.",
+)
+_PLUGIN = Remedy(
+    MEND_SERVER,
+    "Install the plugin again and restart the server, then retry them all.",
+    "Upload it with another plugin, or ask the operator to install this one again.",
+)
+_OTHER_FILE = Remedy(
+    NOTHING,
+    "A retry cannot help: the source itself has to be mended and uploaded again.",
+    "A retry cannot help: mend the source itself and upload it again.",
+)
+_SCAN = Remedy(
+    NOTHING,
+    "See whether the files hold text at all: scans need text recognition (OCR) first.",
+    "See whether the source holds text at all: a scan needs text recognition (OCR) first.",
+)
+_ADDRESS = Remedy(
+    RETRY_WITH,
+    "Mend the address, and retry with it.",
+    "Mend the address, and retry with it.",
+)
+_WALL = Remedy(
+    NOTHING,
+    "The site keeps programs out. Save the pages from a browser and upload them.",
+    "The site keeps programs out. Save the page from a browser and upload it.",
+)
+_BLOCKED = Remedy(
+    RETRY_WITH,
+    "YouTube blocks this server. Retry later or with proxy_url, or upload captions as .srt.",
+    "YouTube blocks this server. Upload the captions as .srt, or retry later or with a proxy.",
+)
+_PARAMETER = Remedy(
+    RETRY_WITH,
+    "Mend the parameter that the message names, and retry with it.",
+    "Mend the parameter that the message names, and retry with it.",
+)
+_ROBOTS = Remedy(
+    RETRY_WITH,
+    "If the site is yours, retry with respect_robots off.",
+    "If the site is yours, switch off “Do as the site asks robots” and retry.",
+    {"respect_robots": False},
+)
+_TOO_LARGE = Remedy(
+    NOTHING,
+    "Split the source into smaller ones and upload those.",
+    "Split the source into smaller ones and upload those.",
+)
 
 _REMEDIES: Mapping[str, Remedy] = {
     **dict.fromkeys(("vendor_timeout", "vendor_unavailable", "vendor_rate_limited", "vendor_nonsense"), _VENDOR),
@@ -76,10 +146,8 @@ _REMEDIES: Mapping[str, Remedy] = {
     "timed_out": _TIME,
     "plugin_missing": _PLUGIN,
     "bot_wall": _WALL,
-    "robots": Remedy(
-        RETRY_WITH, "If the site is yours, retry with respect_robots off.", {"respect_robots": False}
-    ),
-    "too_large": Remedy(NOTHING, "Split the source into smaller ones and upload those."),
+    "robots": _ROBOTS,
+    "too_large": _TOO_LARGE,
 }  # fmt: skip
 
 

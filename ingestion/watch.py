@@ -121,4 +121,4 @@ class Watch:
             os._exit(STUCK_EXIT_CODE)
 
 
-TIMED_OUT_HINT = "Retry it, split the file, or raise INGESTION_TASK_TIMEOUT_SECONDS."
+TIMED_OUT_HINT = "Retry it, split the file, or ask the operator to raise INGESTION_TASK_TIMEOUT_SECONDS."

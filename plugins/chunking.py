@@ -476,7 +476,7 @@ def tokenizer() -> "Tokenizer":
         raise PluginError(
             "tokenizer_missing",
             "The tokenizer for TokenTextSplitter is not installed.",
-            hint="Install the package wordllama, or choose another splitter_type.",
+            hint="Choose another splitter_type, or ask the operator to install the package wordllama.",
         )
     file = Path(spec.origin).parent / "tokenizers" / "l2_supercat_tokenizer_config.json"
     return Tokenizer.from_file(str(file))

@@ -8,6 +8,7 @@ from plugins.base import Chunk, IngestPlugin, ParameterSpecs, PluginRegistry
 from plugins.documents.conversion import Upload
 from plugins.documents.parents import Family, children, family_parameters, identity
 from plugins.metadata import upload_metadata
+from plugins.normalise import counted
 
 STAGES = 2
 
@@ -36,4 +37,4 @@ class HierarchicalIngest(IngestPlugin):
         read = lambda: upload.blocks(lambda size: upload.tell(f"Splitting the text: {size}"))  # noqa: E731
         for count, child in enumerate(children(read, family, identity(kwargs, family, upload.name)), 1):
             yield {"text": child.text, "metadata": {**metadata, **child.metadata, "chunk_index": count - 1}}
-        upload.tell(f"Split into {count} chunks", STAGES)
+        upload.tell(f"Split into {counted(count, 'chunk')}", STAGES)

@@ -411,14 +411,14 @@ def _death(number: int, exit_code: int | None, output: str, oom_killed: bool) ->
         return HostDied(
             "cpu_limit",
             "Reading this source used up the computing time that a plugin may have.",
-            hint="Split the source into smaller files, or raise KB_PLUGIN_CPU_SECONDS.",
+            hint="Split the source into smaller files, or ask the operator to raise KB_PLUGIN_CPU_SECONDS.",
             context=context,
         )
     if oom_killed or any(sign in output[-4000:] for sign in _MEMORY_SIGNS):
         return HostDied(
             "out_of_memory",
             "Reading this source needs more memory than a plugin may use.",
-            hint="Split the source into smaller files, or raise KB_PLUGIN_MEMORY_MB.",
+            hint="Split the source into smaller files, or ask the operator to raise KB_PLUGIN_MEMORY_MB.",
             context=context,
         )
     how = f"was ended by {_signal_name(number)}" if number else f"ended by itself with exit code {exit_code}"

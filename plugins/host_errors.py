@@ -41,7 +41,7 @@ def _explain(error: BaseException, plugin: str) -> PluginError:
         return PluginError(
             "out_of_memory",
             "Reading this source needs more memory than a plugin may use.",
-            hint="Split the source into smaller files, or raise KB_PLUGIN_MEMORY_MB.",
+            hint="Split the source into smaller files, or ask the operator to raise KB_PLUGIN_MEMORY_MB.",
         )
     if isinstance(error, OSError) and is_no_space(error):
         return no_space()

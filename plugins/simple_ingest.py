@@ -8,6 +8,7 @@ from plugins.base import Chunk, IngestPlugin, ParameterSpecs, PluginRegistry
 from plugins.chunking import split, split_options, split_parameters
 from plugins.html_text import html_text
 from plugins.metadata import chunk_of, file_metadata
+from plugins.normalise import counted
 from plugins.text import read_text
 
 _REPORT_CHARACTERS = 4_000_000
@@ -38,7 +39,7 @@ class SimpleIngest(IngestPlugin):
         index = -1
         for index, piece in enumerate(split(blocks, options)):
             yield chunk_of(piece, metadata, index)
-        self.report_progress(kwargs, 2, 2, f"Split into {index + 1} chunks")
+        self.report_progress(kwargs, 2, 2, f"Split into {counted(index + 1, 'chunk')}")
 
     def _watched(self, blocks: Iterable[str], kwargs: dict[str, Any]) -> Iterator[str]:
         """Show that a long text moves on; without a sign of life it would count as stuck."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from plugins.base import Chunk, IngestPlugin, ParameterSpecs, PluginError, PluginRegistry
 from plugins.kept import Kept, key_of
+from plugins.normalise import counted
 from plugins.text import decode
 from plugins.videos.languages import Nearness, nearness
 from plugins.videos.subtitles import Cue, Passage, is_subtitles, passages, read_subtitles, tidy, timestamp
@@ -134,7 +135,7 @@ class YouTubeTranscriptIngest(IngestPlugin):
         }
         yield from tally.chunks(name, subtitles.cues, metadata)
         self.report_stats(kwargs, tally.stats())
-        self.report_progress(kwargs, 1, 1, f"Read {name}: {len(tally.sizes)} chunks")
+        self.report_progress(kwargs, 1, 1, f"Read {name}: {counted(len(tally.sizes), 'chunk')}")
 
     # -- Videos -------------------------------------------------------------------------------------
 
@@ -152,7 +153,9 @@ class YouTubeTranscriptIngest(IngestPlugin):
         self.report_stats(kwargs, {**tally.stats(), "videos": tally.videos()})
         if not tally.read:
             raise tally.error()
-        self.report_progress(kwargs, total, total, f"Read {tally.read} of {total} videos: {len(tally.sizes)} chunks")
+        self.report_progress(
+            kwargs, total, total, f"Read {tally.read} of {total} videos: {counted(len(tally.sizes), 'chunk')}"
+        )
 
     def _read(self, reader: "_Reader", video: Wanted, tally: "_Tally", kwargs: dict[str, Any]) -> Captions | None:
         """The captions of one video; None, and a warning in the diary, when they cannot be had."""
@@ -362,7 +365,7 @@ class _Tally:
         """The job's ``processing_stats``, with the keys that LAMB's job window reads."""
         count, characters = len(self.sizes), sum(self.sizes)
         messages = {
-            "chunking": f"{count} chunks",
+            "chunking": counted(count, "chunk"),
             "fetching": f"{self.read} of {self.asked} videos",
         }
         return {

@@ -99,7 +99,7 @@ def _folder() -> Path:
         raise VendorError(
             "vendor_not_found",
             "The built-in embedding model is not installed.",
-            hint="Install the requirements again: `pip install -r requirements.txt`.",
+            hint="The operator has to install the requirements again: `pip install -r requirements.txt`.",
         )
     return Path(spec.submodule_search_locations[0])
 
@@ -112,7 +112,7 @@ def _verified(folder: Path, name: str) -> bytes:
         raise VendorError(
             "vendor_not_found",
             f"The built-in embedding model's file {path.name} is missing or not the expected one.",
-            hint="Install the wordllama release that requirements.txt names; another model would not fit the vectors "
-            "already stored.",
+            hint="The operator has to install the wordllama release of requirements.txt: another would not fit the "
+            "vectors already stored.",
         )
     return content

@@ -23,4 +23,4 @@ class OllamaEmbedder(HttpEmbedder):
         return rows
 
     def _not_found_hint(self) -> str:
-        return f"Run `ollama pull {self.model}` there, and check the endpoint (Ollama 0.3.4 or newer)."
+        return f"Have `ollama pull {self.model}` run there, and check the endpoint (Ollama 0.3.4 or newer)."

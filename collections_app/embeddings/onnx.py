@@ -99,5 +99,6 @@ class OnnxEmbedder(Embedder):
         return VendorError(
             "vendor_not_found",
             f"The embedding model in folder {Path(self.model).name!r} {what}.",
-            hint=f"EMBEDDINGS_MODEL must name a folder with {MODEL_FILE} and {TOKENIZER_FILE} of a sentence model.",
+            hint=f"The operator's EMBEDDINGS_MODEL must name a folder with {MODEL_FILE} and {TOKENIZER_FILE} of a "
+            "sentence model.",
         )

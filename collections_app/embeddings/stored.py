@@ -118,5 +118,6 @@ def _unreadable() -> InvalidEmbeddings:
     return InvalidEmbeddings(
         "embeddings_config_unreadable",
         "The server's stored embedding settings cannot be read.",
-        hint=f"Repair or remove {settings.KB_CONFIG_PATH.name} in the data directory (KB_CONFIG_PATH).",
+        hint=f"The operator has to repair or remove {settings.KB_CONFIG_PATH.name} in the data directory "
+        "(KB_CONFIG_PATH).",
     )

@@ -8,7 +8,7 @@ from django.templatetags.static import static
 from django.utils.translation import gettext_lazy as _
 
 from ingestion.models import LIVE, FileStatus
-from ingestion.ui import words
+from ingestion.ui import phrases, words
 
 register = template.Library()
 
@@ -43,6 +43,7 @@ EVENTS = {
 }
 
 register.filter("amount", words.amount)
+register.filter("translated", phrases.translated)
 register.filter("bytes", words.size)
 register.filter("span", words.span)
 register.filter("ago", words.ago)

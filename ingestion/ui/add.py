@@ -25,6 +25,7 @@ from ingestion.services import OnDuplicate
 from ingestion.ui import access
 from ingestion.ui.fields import entered, fields
 from ingestion.ui.pages import page
+from ingestion.ui.phrases import translated
 from plugins.catalogue import PluginInfo, is_enabled
 from plugins.registry import FILE_INGEST
 
@@ -205,7 +206,7 @@ def text_file(request: HttpRequest) -> storage.Upload:
     except storage.UploadTooLarge as error:
         raise too_large() from error
     except storage.NoSpace as error:
-        raise Refused(str(error), 507) from error
+        raise Refused(translated(error), 507) from error
 
 
 def several(request: HttpRequest, found: Collection, kind: str, each: list[Callable[[], FileRegistry]]) -> HttpResponse:
@@ -259,12 +260,12 @@ def submitted(
             **source,
         )
     except services.InvalidParameters as error:
-        errors = {one.name: one.message for one in error.errors}
+        errors = {one.name: translated(one.message) for one in error.errors}
         raise Refused(" ".join(errors.values()), 422, errors) from error
     except storage.NoSpace as error:
-        raise Refused(str(error), 507) from error
+        raise Refused(translated(error), 507) from error
     except (services.UnknownPlugin, services.WrongPluginKind, CollectionGone, sources.WrongAddresses) as error:
-        raise Refused(str(error)) from error
+        raise Refused(translated(error)) from error
 
 
 def plugin(name: str) -> PluginInfo:
@@ -272,4 +273,4 @@ def plugin(name: str) -> PluginInfo:
     try:
         return services.plugin(name)
     except services.UnknownPlugin as error:
-        raise Refused(str(error)) from error
+        raise Refused(translated(error)) from error

@@ -18,6 +18,7 @@ from collections_app.errors import InvalidEmbeddings, SecretUnreadable
 from ingestion.ui import access
 from ingestion.ui.jobs import is_safe
 from ingestion.ui.pages import page
+from ingestion.ui.phrases import translated
 from plugins.base import PluginError
 
 WAYS = {
@@ -71,11 +72,11 @@ def ask(request: HttpRequest, collection_id: int) -> HttpResponse:
             rows = query.answer(found, question, way, {"top_k": wanted, "threshold": -1.0}, {})
             hits = [hit(row, question) for row in rows]
         except PluginError as error:
-            trouble = f"{error.message} {error.hint or ''}".strip()
+            trouble = translated(f"{error.message} {error.hint or ''}".strip())
         except (query.UnknownQueryPlugin, query.InvalidQuestion, query.QueryFailed) as error:
-            trouble = str(error)
+            trouble = translated(error)
         except (InvalidEmbeddings, SecretUnreadable) as error:
-            trouble = str(error)
+            trouble = translated(error)
     context = {
         "collection": found,
         "may_change": access.may_change(request.user, found),

@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.http import QueryDict
 
+from ingestion.ui.phrases import translated
 from ingestion.wire import MASK, is_secret_name
 from plugins.catalogue import PluginInfo
 from plugins.parameters import ADDRESS_PARAMETERS, SIMPLIFIED, is_notice, settable_in_simplified
@@ -68,12 +69,12 @@ def fields(info: PluginInfo, values: Mapping[str, Any] | None = None, *, address
 def field(name: str, spec: Mapping[str, Any], value: Any = None) -> Field:
     default = spec.get("default")
     given = default if value is None else value
-    choices = tuple((str(key), str(spec.get("enum_labels", {}).get(key, key))) for key in spec.get("enum", ()))
+    choices = tuple((str(key), translated(spec.get("enum_labels", {}).get(key, key))) for key in spec.get("enum", ()))
     return Field(
         name,
         kind_of(name, spec),
-        str(spec.get("description") or name.replace("_", " ")),
-        str(spec.get("help_text", "")),
+        translated(spec.get("description") or name.replace("_", " ")),
+        translated(spec.get("help_text", "")),
         "\n".join(map(str, given)) if isinstance(given, list | tuple) else "" if given is None else given,
         choices if default is not None else (("", "–"), *choices),
         spec.get("min", ""),

@@ -27,6 +27,7 @@ from ingestion.ui import access, figures, rows
 from ingestion.ui.fields import entered, fields
 from ingestion.ui.listing import Wanted, jobs_of, listed, page_number
 from ingestion.ui.pages import page, referring_page
+from ingestion.ui.phrases import translated
 from ingestion.ui.words import amount, remaining
 
 DIARY = 100  # latest entries
@@ -227,7 +228,7 @@ def act(request: HttpRequest, collection_id: int, job_id: int, verb: str) -> Htt
             messages.success(request, said % {"name": job.original_filename, "chunks": amount(gone.chunks)})
             return redirect(list_address(request, found))
     except (services.WrongState, services.UnknownPlugin, services.InvalidParameters) as error:
-        messages.error(request, str(error))
+        messages.error(request, translated(error))
     return redirect(job_address(request, found, job_id))
 
 
@@ -340,7 +341,7 @@ def tell(request: HttpRequest, verb: str, outcomes: Iterable[bulk.Outcome]) -> N
         messages.success(request, said[verb] % count)
     for reason, number in Counter(outcome.detail for outcome in found if not outcome.done).most_common(3):
         left = ngettext("%(number)s was left alone: %(reason)s", "%(number)s were left alone: %(reason)s", number)
-        messages.warning(request, left % {"number": amount(number), "reason": reason})
+        messages.warning(request, left % {"number": amount(number), "reason": translated(reason)})
 
 
 # -- Ways back, and questions -----------------------------------------------------------------------

@@ -35,6 +35,7 @@ from ingestion.ui.add import (
 )
 from ingestion.ui.fields import PREFIX, Field, entered, fields
 from ingestion.ui.pages import is_script, page
+from ingestion.ui.phrases import translated
 
 HEIGHT, WIDTH, GAP = 60.0, 10.0, 2.0
 
@@ -180,13 +181,13 @@ def guarded(verb: Any, *args: Any, **options: Any) -> Any:
     try:
         return verb(*args, **options)
     except services.InvalidParameters as error:
-        errors = {one.name: one.message for one in error.errors}
+        errors = {one.name: translated(one.message) for one in error.errors}
         raise Refused(" ".join(errors.values()), 422, errors) from error
     except storage.NoSpace as error:
-        raise Refused(str(error), 507) from error
+        raise Refused(translated(error), 507) from error
     except (services.UnknownPlugin, services.WrongPluginKind, services.WrongState, CollectionGone,
             sources.WrongAddresses) as error:  # fmt: skip
-        raise Refused(str(error)) from error
+        raise Refused(translated(error)) from error
 
 
 # -- Looking ----------------------------------------------------------------------------------------

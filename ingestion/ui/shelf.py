@@ -21,6 +21,7 @@ from ingestion.models import FileRegistry, FileStatus, JobCount
 from ingestion.ui import access, figures
 from ingestion.ui.listing import page_number
 from ingestion.ui.pages import page
+from ingestion.ui.phrases import translated
 from ingestion.ui.words import amount
 
 CARDS = 48
@@ -144,9 +145,9 @@ def create(request: HttpRequest) -> HttpResponse:
                 given["name"], owner, given["description"] or None, given["visibility"]
             )
         except (NameTaken, InvalidName) as error:
-            form.add_error("name", str(error))
+            form.add_error("name", translated(error))
         except (InvalidEmbeddings, SecretUnreadable) as error:
-            form.add_error(None, str(error))
+            form.add_error(None, translated(error))
         else:
             messages.success(request, _("“%(name)s” is ready. Add the first sources.") % {"name": made.name})
             return redirect("ui:add", made.pk)
@@ -173,7 +174,7 @@ def change(request: HttpRequest, collection_id: int) -> HttpResponse:
                 visibility=given["visibility"],
             )
         except (NameTaken, InvalidName) as error:
-            form.add_error("name", str(error))
+            form.add_error("name", translated(error))
         else:
             messages.success(request, _("The changes are kept."))
             return redirect("ui:collection", collection.pk)

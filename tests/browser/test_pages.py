@@ -228,7 +228,7 @@ def test_a_job_that_fails_says_why_and_is_retried_with_what_helps(
     page.get_by_label("How many links away").fill("0")
     page.get_by_role("button", name="Fetch").click()
     expect(dialog(page).locator(".failure")).to_contain_text("robots.txt")
-    expect(dialog(page).locator(".remedy")).to_contain_text("respect_robots")
+    expect(dialog(page).locator(".remedy")).to_contain_text("Do as the site asks robots")
     picture(page, "pages-job-failed")
     expect(
         dialog(page).get_by_role("button", name="Retry with these")

@@ -199,7 +199,7 @@ def test_progress_ends_with_its_last_stage(tmp_path):
     report = {"progress_callback": lambda *step: told.append(step)}
     ingest(save(tmp_path, "a.md", b"## One\n\nText."), **report)
     assert told[0][:2] == (1, 2)
-    assert told[-1] == (2, 2, "Split into 1 chunks")
+    assert told[-1] == (2, 2, "Split into 1 chunk")
     told.clear()
     ingest(save(tmp_path, "a.docx", docx([("", "Text.")])), MarkItDownHierarchicalIngest, **report)
     assert list(dict.fromkeys(step[:2] for step in told)) == [(1, 3), (2, 3), (3, 3)]
