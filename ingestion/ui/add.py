@@ -14,7 +14,7 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from collections_app import catalogue
 from collections_app.errors import CollectionGone
@@ -64,7 +64,7 @@ class Choice:
 
 
 @page
-@require_GET
+@require_safe
 def add(request: HttpRequest, collection_id: int) -> HttpResponse:
     found = access.own_collection(request.user, collection_id)
     return form_of(request, found, request.GET.get("kind", ""))

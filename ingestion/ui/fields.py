@@ -14,6 +14,7 @@ from plugins.catalogue import PluginInfo
 from plugins.parameters import ADDRESS_PARAMETERS, SIMPLIFIED, is_notice, settable_in_simplified
 
 PREFIX = "param-"
+NOTICE = "notice"  # the kind of what is shown and cannot be set
 # What most people look at, in this order; everything else is folded away until somebody opens it.
 PROMINENT = (
     "url", "urls", "video_url", "video_urls", "max_discovery_depth", "limit", "crawl_entire_domain", "language",
@@ -89,7 +90,7 @@ def field(name: str, spec: Mapping[str, Any], value: Any = None) -> Field:
 def kind_of(name: str, spec: Mapping[str, Any]) -> str:
     kind = spec.get("type")
     if is_notice(name, spec):
-        return "notice"
+        return NOTICE
     if spec.get("enum"):
         return "select"
     if kind == "boolean":
@@ -114,6 +115,6 @@ def entered(info: PluginInfo, form: QueryDict | Mapping[str, str]) -> dict[str, 
         if kind == "checkbox":
             if f"{key}-shown" in form:
                 found[name] = key in form
-        elif kind != "notice" and (value := form.get(key, "").strip()) and value != MASK:
+        elif kind != NOTICE and (value := form.get(key, "").strip()) and value != MASK:
             found[name] = value.splitlines() if spec.get("type") == "array" else value
     return found

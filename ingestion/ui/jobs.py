@@ -15,17 +15,17 @@ from django.urls import reverse
 from django.utils.http import parse_etags
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from collections_app import catalogue
-from collections_app.models import Chunk, Collection
+from collections_app.models import Chunk, Collection, Document
 from collections_app.numbers import whole_number
 from ingestion import bulk, reads, services
 from ingestion.failures import remedy_for
 from ingestion.models import LIVE, FileRegistry, FileStatus, JobEvent, JobKind, JobQuerySet
 from ingestion.ui import access, figures, rows
 from ingestion.ui.fields import entered, fields
-from ingestion.ui.listing import Wanted, jobs_of, listed, page_number
+from ingestion.ui.listing import Wanted, jobs_of, listed
 from ingestion.ui.pages import page, referring_page
 from ingestion.ui.phrases import translated
 from ingestion.ui.words import amount, remaining
@@ -40,7 +40,7 @@ STAGES = 40
 
 
 @page
-@require_GET
+@require_safe
 def collection(request: HttpRequest, collection_id: int, job_id: int | None = None) -> HttpResponse:
     """All of it; with *job_id* that job's dialog is open."""
     found = access.collection_for(request.user, collection_id)
@@ -52,7 +52,7 @@ def collection(request: HttpRequest, collection_id: int, job_id: int | None = No
 
 
 @page
-@require_GET
+@require_safe
 def live(request: HttpRequest, collection_id: int) -> HttpResponse:
     """The parts of the page that change, whatever their number, for the script that keeps it fresh.
 
@@ -174,24 +174,24 @@ def is_safe(address: Any) -> bool:
 
 
 @page
-@require_GET
+@require_safe
 def chunks(request: HttpRequest, collection_id: int, job_id: int) -> HttpResponse:
     """The text as questions find it, in reading order."""
     found = access.collection_for(request.user, collection_id)
     job = ingestion_of(found, job_id)
     if job is None:
         raise Http404
-    found_chunks = Chunk.objects.filter(
-        document__file_id=job_id, document__published_at__isnull=False, document__withdrawn_at__isnull=True
-    )
-    total = found_chunks.count()
+    document = Document.objects.published().filter(file_id=job_id).first()
+    total = document.chunk_count if document else 0
     pages = max(1, -(-total // CHUNKS))
-    number = min(pages, page_number(request.GET.get("page", "")))
+    number = min(pages, whole_number(request.GET.get("page", "")) or 1)
     first = (number - 1) * CHUNKS
+    # By position, which has no gaps: the last page costs no more than the first.
+    passages = Chunk.objects.filter(document=document, position__range=(first, first + CHUNKS - 1))
     context = {
         "collection": found,
         "job": job,
-        "chunks": found_chunks.order_by("position")[first : first + CHUNKS],
+        "chunks": passages.order_by("position") if document else [],
         "total": total,
         "page": number,
         "pages": pages,

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from collections_app import catalogue
 from collections_app.errors import CollectionGone
@@ -194,7 +194,7 @@ def guarded(verb: Any, *args: Any, **options: Any) -> Any:
 
 
 @page
-@require_GET
+@require_safe
 def show(request: HttpRequest, collection_id: int, job_id: int) -> HttpResponse:
     """One setting, or two side by side; for the page's script, only the parts that change."""
     found = access.own_collection(request.user, collection_id)

@@ -84,7 +84,6 @@ def read_slowly(page: Page) -> None:
     """In the form for files: three seconds for each."""
     page.get_by_label("Plugin").select_option("slow_ingest")
     settings = page.locator("fieldset[data-plugin=slow_ingest]")
-    settings.get_by_text("More settings").click()
     settings.get_by_label("how long the conversion takes").fill("3")
     settings.get_by_label("in how many steps it reports").fill("15")
 

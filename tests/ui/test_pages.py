@@ -1,6 +1,7 @@
 """The pages by themselves: who sees what, what is refused, what hostile values become, what they cost."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from django.conf import settings as django_settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import OperationalError, connection
+from django.template.loader import render_to_string
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -126,6 +128,19 @@ def test_an_address_that_is_only_sent_to_is_answered_by_a_page(ana: Client, coll
         answer = ana.get(address)
         assert answer.status_code == 405
         assert "This was not done" in answer.content.decode()
+
+
+@pytest.mark.parametrize("address", [*READS, "/ui/", "/ui/collections/new", "/ui/login"])
+def test_what_can_be_looked_at_answers_those_who_ask_for_its_head(
+    ana: Client, client: Client, collection: Collection, address: str
+) -> None:
+    job = make_job(collection)
+    reader = client if address == "/ui/login" else ana
+    target = address if address.startswith("/ui/") else base(collection) + address.format(job=job.pk)
+    answer = reader.head(target)
+    assert answer.status_code == 200
+    assert answer.content == b""
+    assert answer["Content-Security-Policy"] == CONTENT_SECURITY_POLICY
 
 
 def test_a_page_that_was_sent_a_form_offers_no_way_back_to_it(ana: Client, collection: Collection) -> None:
@@ -557,6 +572,21 @@ def test_a_form_has_a_field_for_each_parameter_with_what_it_declares(installed: 
             assert field.label == spec["description"]
             assert bool(field.shown_when) == bool(spec.get("visible_when"))
             assert {key for key, _ in field.choices if key} == set(map(str, spec.get("enum", ())))
+
+
+def form_of(info: Any, **options: Any) -> str:
+    return render_to_string("ui/_fields.html", {"fields": fields(info, **options), "mark": "x"})
+
+
+def test_settings_are_folded_away_only_behind_others(installed: Any) -> None:
+    folded, open_ = '<details class="fold" id="more-x">', '<details class="fold" id="more-x" open>'
+    assert folded in form_of(installed["simple_ingest"])
+    specs = {"depth": {"type": "integer", "default": 1}}
+    odd = replace(installed["simple_ingest"], parameters=specs)
+    assert open_ in form_of(odd)
+    assert open_ in form_of(replace(odd, parameters={"_note": {"type": "info", "description": "Mind."}, **specs}))
+    assert folded in form_of(replace(odd, parameters={"chunk_size": {"type": "integer", "default": 1}, **specs}))
+    assert "<details" not in form_of(replace(odd, parameters={"chunk_size": {"type": "integer", "default": 1}}))
 
 
 def test_a_form_left_as_it_is_says_what_the_defaults_say(installed: Any) -> None:
