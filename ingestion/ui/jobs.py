@@ -1,9 +1,11 @@
 """The page of a collection: its jobs as they go on, and what is done with them, one or many."""
 
+import json
 import time
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -87,6 +89,7 @@ def alive(request: HttpRequest, found: Collection, job_id: int | None) -> dict[s
         "job": job,
         "live": strip.live or listing.live or bool(job and job["status"] in LIVE),
         "refresh": settings.INGESTION_JOB_REFRESH_RATE,
+        "clock": time.time_ns() // 1_000_000,
         **(details(request, found, job) if job else {}),
     }
 
@@ -99,7 +102,9 @@ def ingestion_of(found: Collection, job_id: int) -> dict[str, Any] | None:
 
 def with_rows(context: dict[str, Any]) -> dict[str, Any]:
     made = rows.rendered(context["listing"], context["collection"], may_change=context["may_change"])
-    return {**context, "rows": made}
+    listing = context["listing"]
+    bulk_verbs = verbs(listing.wanted, listing.total, context["strip"].counts) if context["may_change"] else []
+    return {**context, "rows": made, "verbs": bulk_verbs}
 
 
 def etag(context: Mapping[str, Any]) -> str:
@@ -306,25 +311,84 @@ def chosen_jobs(request: HttpRequest, found: Collection, verb: str) -> JobQueryS
     return jobs.failed() if verb == "retry" else jobs.live() if verb == "cancel" else jobs
 
 
-def many_question(verb: str, number: int) -> tuple[str, str, str]:
-    count = {"number": amount(number)}
+def many_question(verb: str, number: int, shown: str = "") -> tuple[str, str, str]:
+    """:param shown: the number as it stands in the question"""
+    count = {"number": shown or amount(number)}
     if verb == "retry":
         return (
             ngettext("Retry %(number)s failed job?", "Retry %(number)s failed jobs?", number) % count,
-            _("They are queued again with the parameters that they had."),
+            ngettext(
+                "It is queued again with the parameters that it had.",
+                "They are queued again with the parameters that they had.",
+                number,
+            ),
             _("Retry"),
         )
     if verb == "cancel":
         return (
             ngettext("Cancel %(number)s job?", "Cancel %(number)s jobs?", number) % count,
-            _("They stop within a second. Nothing of them will be found, and nothing is kept."),
-            _("Cancel them"),
+            ngettext(
+                "It stops within a second. Nothing of it will be found, and nothing is kept.",
+                "They stop within a second. Nothing of them will be found, and nothing is kept.",
+                number,
+            ),
+            ngettext("Cancel it", "Cancel them", number),
         )
     return (
         ngettext("Delete %(number)s job?", "Delete %(number)s jobs?", number) % count,
-        _("Their files and all their chunks are removed for good. This cannot be undone."),
-        _("Delete them"),
+        ngettext(
+            "Its file and all its chunks are removed for good. This cannot be undone.",
+            "Their files and all their chunks are removed for good. This cannot be undone.",
+            number,
+        ),
+        ngettext("Delete it", "Delete them", number),
     )
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A button above the list, and what the page's script asks before it does anything.
+
+    :param fits: statuses of the jobs that it can do something to; empty for all
+    :param all: how many of those that match the page's filter it can do something to, None where nobody has counted
+    :param one: JSON of title, consequence and button, with ``{number}`` for it; *many* for several
+    """
+
+    name: str
+    word: str
+    fits: str
+    all: int | None
+    one: str
+    many: str
+
+
+FITTING = {"retry": (FileStatus.FAILED,), "cancel": LIVE, "delete": ()}
+
+
+def verbs(wanted: Wanted, total: int, counts: Mapping[str, int]) -> list[Verb]:
+    """:param total: jobs that match the filter
+    :param counts: the collection's jobs by status
+    """
+    words = {"retry": _("Retry"), "cancel": _("Cancel"), "delete": _("Delete")}
+    return [
+        Verb(
+            name,
+            word,
+            " ".join(FITTING[name]),
+            fitting(FITTING[name], wanted, total, counts),
+            *(json.dumps(many_question(name, number, "{number}")) for number in (1, 2)),
+        )
+        for name, word in words.items()
+    ]
+
+
+def fitting(statuses: Sequence[str], wanted: Wanted, total: int, counts: Mapping[str, int]) -> int | None:
+    """How many of all that match are in one of *statuses*, as far as it is known without counting."""
+    if not statuses:
+        return total
+    if wanted.status:
+        return total if wanted.status in statuses else 0
+    return None if wanted.text else sum(counts[status] for status in statuses)
 
 
 def tell(request: HttpRequest, verb: str, outcomes: Iterable[bulk.Outcome]) -> None:

@@ -5,6 +5,7 @@
 import "./ask-first.js";
 import { mayChange } from "./merging.js";
 import { fit } from "./params.js";
+import { localise } from "./times.js";
 
 const watch = document.getElementById("watch");
 const words = watch.dataset;
@@ -107,6 +108,7 @@ function say(sentence, link, then) {
 
 function merge(html) {
   const fresh = new DOMParser().parseFromString(html, "text/html");
+  localise(fresh);
   const before = statuses();
   for (const id of ["strip", "jobs", "job-body"]) {
     const now = document.getElementById(id);
@@ -213,12 +215,20 @@ function showChosen() {
   label.dataset.none ??= label.textContent;
   label.textContent = everything ? label.dataset.all : some.length ? label.dataset.some.replace("{number}", String(some.length)) : label.dataset.none;
   bar.classList.toggle("active", some.length > 0);
-  for (const button of bar.querySelectorAll("button[name=verb]")) button.disabled = !some.length;
+  for (const button of bar.querySelectorAll("button[name=verb]")) {
+    button.disabled = !some.length;
+    button.dataset.number = everything ? button.dataset.all : String(some.filter((one) => fits(button, one)).length);
+  }
   const page = document.getElementById("choose-page");
   page.checked = some.length > 0 && some.length === all.length;
   page.indeterminate = some.length > 0 && some.length < all.length;
   const more = Number(form.dataset.total) > all.length;
   document.getElementById("choose-all").hidden = !(more && page.checked && !everything);
+}
+
+/** Whether the button's verb can do something to the job of this row. */
+function fits(button, pick) {
+  return !button.dataset.fits || button.dataset.fits.split(" ").includes(pick.closest("tr").dataset.status);
 }
 
 document.addEventListener("change", (event) => {
@@ -239,5 +249,13 @@ document.addEventListener("visibilitychange", () => {
   else tick();
 });
 window.addEventListener("online", tick);
+// A page to which somebody comes back may be the one that was left, as it was: what it shows is old, and nothing asks.
+window.addEventListener("pagehide", () => {
+  clearTimeout(timer);
+  if (asking) asking.abort();
+});
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted) tick();
+});
 showChosen();
 if (goesOn()) schedule(seconds());

@@ -28,4 +28,7 @@ function schedule() {
 }
 
 document.addEventListener("visibilitychange", schedule);
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted) tick(); // the page that was left, as it was
+});
 schedule();

@@ -1,7 +1,10 @@
 """The pages by themselves: who sees what, what is refused, what hostile values become, what they cost."""
 
+import json
 import re
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -398,6 +401,40 @@ def test_a_verb_that_fits_none_of_the_chosen_says_so(ana: Client, collection: Co
     assert ana.post(f"{base(collection)}/many", {"verb": "rename", "jobs": [job.pk]}).status_code == 403
 
 
+@pytest.mark.parametrize(
+    ("query", "known"),
+    [("", [2, 3, 6]), ("status=failed", [2, 0, 2]), ("status=pending", [0, 2, 2]), ("q=report", [None, None, 6])],
+)
+def test_the_buttons_know_how_many_of_all_that_match_they_are_for(
+    ana: Client, collection: Collection, query: str, known: list[int | None]
+) -> None:
+    for status in ("failed", "failed", "pending", "pending", "processing", "cancelled", "deleted"):
+        make_job(collection, status)
+    page = text_of(ana.get(f"{base(collection)}?{query}"))
+    found = re.findall(r'<button[^>]* name="verb" value="(\w+)"[^>]* data-all="(\d*)"', page)
+    assert found == [
+        (verb, "" if number is None else str(number))
+        for verb, number in zip(("retry", "cancel", "delete"), known, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_the_script_asks_in_the_words_of_the_server(ana: Client, collection: Collection, language: str) -> None:
+    job = make_job(collection, FileStatus.FAILED)
+    other = make_job(collection, FileStatus.FAILED)
+    page = text_of(ana.get(base(collection), headers={"accept-language": language}))
+    for verb, jobs in (("delete", [job.pk]), ("retry", [job.pk, other.pk])):
+        form = {"verb": verb, "jobs": jobs}
+        asked = unescape(text_of(ana.post(f"{base(collection)}/many", form, headers={"accept-language": language})))
+        attribute = "one" if len(jobs) == 1 else "many"
+        found = re.search(rf'value="{verb}"[^>]* data-{attribute}="([^"]*)"', page)
+        assert found
+        title, consequence, yes = json.loads(unescape(found[1]))
+        assert f"<h1>{title.replace('{number}', str(len(jobs)))}</h1>" in asked
+        assert f"<p>{consequence}</p>" in asked
+        assert f">{yes}</button>" in asked
+
+
 @pytest.mark.parametrize("number", ["9" * 5000, "9" * 19, "-1", "²", "x", ""])
 def test_numbers_that_no_job_can_have_choose_none(ana: Client, collection: Collection, number: str) -> None:
     job = make_job(collection, FileStatus.FAILED)
@@ -660,6 +697,13 @@ def test_spans_are_said_as_people_say_them(seconds: float | None, said: str) -> 
 def test_an_estimate_is_a_range_only_where_it_is_one() -> None:
     assert words.range_of(19.6, 20.3) == "about 20 s"
     assert words.range_of(20, 180) == "20 s – 3 min"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.2, "1 s"), (3.7, "3 s"), (119.9, "119 s"), (150, "2 min"), (9000, "2 h"), (200_000, "2 d")]
+)
+def test_what_goes_on_is_told_in_whole_units(seconds: float, said: str) -> None:
+    assert words.elapsed(datetime.now(UTC) - timedelta(seconds=seconds)) == said
 
 
 def test_sizes_are_said_as_people_say_them() -> None:
