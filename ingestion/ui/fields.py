@@ -51,15 +51,22 @@ class Field:
         return f"{PREFIX}{self.name}"
 
 
-def fields(info: PluginInfo, values: Mapping[str, Any] | None = None, *, addresses: bool = False) -> list[Field]:
+def fields(
+    info: PluginInfo,
+    values: Mapping[str, Any] | None = None,
+    *,
+    addresses: bool = False,
+    errors: Mapping[str, str] | None = None,
+) -> list[Field]:
     """All that people may set of *info*.
 
     :param values: what is set already; otherwise the defaults stand there
     :param addresses: with the parameters that name what is to be fetched
+    :param errors: what is wrong, by the name of the parameter
     """
     mode = settings.KB_PLUGIN_MODES.get(info.name.upper(), "ADVANCED")
     found = [
-        field(name, spec, (values or {}).get(name))
+        field(name, spec, (values or {}).get(name), (errors or {}).get(name, ""))
         for name, spec in info.parameters.items()
         if (addresses or name not in ADDRESS_PARAMETERS)
         and (mode != SIMPLIFIED or is_notice(name, spec) or settable_in_simplified(name, spec))
@@ -67,7 +74,7 @@ def fields(info: PluginInfo, values: Mapping[str, Any] | None = None, *, address
     return sorted(found, key=lambda one: PROMINENT.index(one.name) if one.name in PROMINENT else len(PROMINENT))
 
 
-def field(name: str, spec: Mapping[str, Any], value: Any = None) -> Field:
+def field(name: str, spec: Mapping[str, Any], value: Any = None, error: str = "") -> Field:
     default = spec.get("default")
     given = default if value is None else value
     choices = tuple((str(key), translated(spec.get("enum_labels", {}).get(key, key))) for key in spec.get("enum", ()))
@@ -84,6 +91,7 @@ def field(name: str, spec: Mapping[str, Any], value: Any = None) -> Field:
         "" if default is None or isinstance(default, bool | list) else str(default),
         json.dumps(spec["visible_when"]) if spec.get("visible_when") else "",
         name in PROMINENT or is_notice(name, spec) or bool(spec.get("required")),
+        error,
     )
 
 

@@ -596,6 +596,23 @@ def test_a_page_that_the_browser_had_kept_is_fresh_at_once(remembering: Browser,
     expect(page).to_have_url(f"{site.url}/ui/collections/{collection}")
 
 
+def test_a_page_at_rest_asks_once_when_it_is_shown_again(remembering: Browser, site: Site) -> None:
+    collection = site.create_collection("At rest", owner="ana")
+    site.wait(collection, site.upload(collection, "first.txt", TEXT.encode()))
+    page = remembering.new_page()
+    log_in(page, site)
+    page.goto(f"{site.url}/ui/collections/{collection}")
+    expect(page.locator("#jobs tbody tr")).to_have_count(1)
+    page.evaluate("window.mine = true")
+    asked = ticks(page)
+    page.goto(f"{site.url}/ui/")
+    site.wait(collection, site.upload(collection, "second.txt", f"2 {TEXT}".encode()))
+    page.go_back(wait_until="commit")
+    expect(page.locator("#jobs tbody tr")).to_have_count(2)
+    assert page.evaluate("window.mine")
+    assert len(asked) == 1
+
+
 # -- Who sees what ----------------------------------------------------------------------------------
 
 
@@ -843,3 +860,29 @@ def test_two_ways_to_cut_are_compared_before_one_is_taken_in(
     assert site.expect("GET", f"/collections/{collection}/ingestion-jobs")["total"] == 0
     second.get_by_role("button", name="Take it in like this").click()
     expect(dialog(page).locator(".job-state")).to_contain_text(f"{counts[1]} chunks")
+
+
+def test_a_wrong_setting_keeps_the_comparison_while_it_goes_on(page: Page, site: Site, tmp_path: Path) -> None:
+    collection = site.create_collection("Mistaken", owner="ana")
+    (tmp_path / "cells.txt").write_text(TEXT)
+    page.goto(f"{site.url}/ui/collections/{collection}/add")
+    read_slowly(page)
+    page.locator("#pick-preview").set_input_files(tmp_path / "cells.txt")
+    expect(page.locator(".side progress")).to_be_visible()
+    page.locator(".side").get_by_text("Try other settings").click()
+    page.locator("#sides .params").evaluate("form => { form.noValidate = true }")
+    steps = page.get_by_label("in how many steps it reports")
+    steps.fill("0")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(f"{request.method} {request.url}"))
+    page.get_by_role("button", name="Compare with these").click()
+    expect(steps).to_have_attribute("aria-invalid", "true")
+    expect(steps).to_be_focused()
+    expect(steps).to_have_value("0")
+    expect(page).to_have_url(re.compile(r"/preview/\d+$"))
+    expect(page.locator(".side .cut-count")).to_be_visible()  # it was kept fresh
+    expect(page.locator(".field .wrong")).to_contain_text("steps")
+    expect(steps).to_have_value("0")
+    page.reload()
+    expect(page.locator(".side .cut-count")).to_be_visible()
+    assert [one.split()[0] for one in asked].count("POST") == 1
