@@ -328,8 +328,8 @@ def many_question(verb: str, number: int, shown: str = "") -> tuple[str, str, st
         return (
             ngettext("Cancel %(number)s job?", "Cancel %(number)s jobs?", number) % count,
             ngettext(
-                "It stops within a second. Nothing of it will be found, and nothing is kept.",
-                "They stop within a second. Nothing of them will be found, and nothing is kept.",
+                "It stops within a second. Nothing of it will be found or kept.",
+                "They stop within a second. Nothing of them will be found or kept.",
                 number,
             ),
             ngettext("Cancel it", "Cancel them", number),
@@ -341,7 +341,7 @@ def many_question(verb: str, number: int, shown: str = "") -> tuple[str, str, st
             "Their files and all their chunks are removed for good. This cannot be undone.",
             number,
         ),
-        ngettext("Delete it", "Delete them", number),
+        ngettext("Delete the job", "Delete them", number),
     )
 
 

@@ -244,18 +244,22 @@ document.addEventListener("click", (event) => {
 
 // -- When to look -----------------------------------------------------------------------------------
 
-document.addEventListener("visibilitychange", () => {
-  if (document.hidden) clearTimeout(timer);
-  else tick();
-});
-window.addEventListener("online", tick);
-// A page to which somebody comes back may be the one that was left, as it was: what it shows is old, and nothing asks.
-window.addEventListener("pagehide", () => {
+function rest() {
   clearTimeout(timer);
   if (asking) asking.abort();
-});
+}
+
+/** Once, whichever event comes first: browsers differ. */
+function catchUp() {
+  if (!asking || asking.signal.aborted) tick();
+}
+
+document.addEventListener("visibilitychange", () => (document.hidden ? rest() : catchUp()));
+window.addEventListener("online", tick);
+// A page to which somebody comes back may be the one that was left, as it was: what it shows is old.
+window.addEventListener("pagehide", rest);
 window.addEventListener("pageshow", (event) => {
-  if (event.persisted) tick();
+  if (event.persisted) catchUp();
 });
 showChosen();
 if (goesOn()) schedule(seconds());
