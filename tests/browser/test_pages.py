@@ -681,6 +681,21 @@ def test_pasted_text_is_read_and_answers_questions_with_its_place(page: Page, si
     picture(page, "pages-ask")
 
 
+def test_on_a_phone_the_button_to_ask_is_as_wide_as_its_question(enter: Any, site: Site) -> None:
+    page = enter(**PHONE)
+    page.goto(f"{site.url}/ui/collections/{site.create_collection('Thumb', owner='ana')}/ask")
+    button = page.get_by_role("button", name="Ask", exact=True)
+    box, line = button.bounding_box(), page.locator("#q").bounding_box()
+    assert box
+    assert line
+    assert box["width"] == line["width"]
+    middle = button.evaluate(
+        "node => { const words = document.createRange(); words.selectNodeContents(node);"
+        " const box = words.getBoundingClientRect(); return box.left + box.width / 2; }"
+    )
+    assert abs(middle - (box["x"] + box["width"] / 2)) < 2
+
+
 def test_the_pages_speak_spanish_to_whoever_does(make_page: Any, site: Site, picture: Any) -> None:
     page = make_page(locale="es-ES")
     page.goto(f"{site.url}/ui/login")
@@ -734,7 +749,7 @@ def test_no_page_breaks_a_rule_of_accessibility(
     enter: Any, make_page: Any, site: Site, look: str, picture: Any
 ) -> None:
     collection = site.create_collection(f"Rules {look}", owner="ana", description="What is seen by everybody")
-    done = site.upload(collection, "done.txt", TEXT.encode())
+    done = site.upload(collection, "done.txt", TEXT.encode(), params={"chunk_size": 100, "chunk_overlap": 0})
     failed = site.upload(collection, "failed.pdf", b"nothing", plugin="markitdown_ingest")
     for job in (done, failed):
         site.wait(collection, job)
@@ -760,6 +775,7 @@ def test_no_page_breaks_a_rule_of_accessibility(
         "new": "/ui/collections/new",
         "change": f"{base}/change",
         "delete": f"{base}/delete",
+        "preview-gone": f"{base}/preview/1",
     }.items():
         page.goto(f"{site.url}{address}")
         checked(page, f"{look}-{name}", picture)
@@ -866,7 +882,9 @@ def test_two_ways_to_cut_are_compared_before_one_is_taken_in(
     expect(dialog(page).locator(".job-state")).to_contain_text(f"{counts[1]} chunks")
 
 
-def test_a_wrong_setting_keeps_the_comparison_while_it_goes_on(page: Page, site: Site, tmp_path: Path) -> None:
+def test_a_wrong_setting_keeps_the_comparison_while_it_goes_on(
+    page: Page, site: Site, tmp_path: Path, picture: Any
+) -> None:
     collection = site.create_collection("Mistaken", owner="ana")
     (tmp_path / "cells.txt").write_text(TEXT)
     page.goto(f"{site.url}/ui/collections/{collection}/add")
@@ -887,6 +905,28 @@ def test_a_wrong_setting_keeps_the_comparison_while_it_goes_on(page: Page, site:
     expect(page.locator(".side .cut-count")).to_be_visible()  # it was kept fresh
     expect(page.locator(".field .wrong")).to_contain_text("steps")
     expect(steps).to_have_value("1.5")
+    checked(page, "light-preview-wrong", picture)
     page.reload()
     expect(page.locator(".side .cut-count")).to_be_visible()
     assert [one.split()[0] for one in asked].count("POST") == 1
+
+
+def test_of_several_addresses_the_first_is_previewed_and_all_are_taken_in(
+    enter: Any, site: Site, web: WebSite, picture: Any
+) -> None:
+    collection = site.create_collection("Several", owner="ana")
+    for name in ("one", "two"):
+        web.article(f"/{name}", f"The course {name} begins in September and ends in June. " * 20)
+    page = enter(**PHONE)
+    page.goto(f"{site.url}/ui/collections/{collection}/add?kind=web")
+    page.get_by_label("Addresses of web pages").fill(f"{web.url}/one\n{web.url}/two")
+    page.get_by_label("How many links away").fill("0")
+    page.get_by_role("button", name="Preview the first").click()
+    expect(page.locator(".note")).to_contain_text("This is a preview of the first of 2 addresses.")
+    page.get_by_text("All 2 addresses").click()
+    expect(page.locator(".note li")).to_have_text([f"{web.url}/one", f"{web.url}/two"])
+    page.get_by_role("button", name="Take all 2 in like this").wait_for()
+    checked(page, "phone-preview-several", picture)
+    page.get_by_role("button", name="Take all 2 in like this").click()
+    expect(page.get_by_text("2 sources are taken in.")).to_be_visible()
+    expect(page.locator("#jobs tbody tr[data-status=completed]")).to_have_count(2)
