@@ -145,6 +145,10 @@ function announce(before, after) {
 
 // -- The dialog of a job, with an address of its own ------------------------------------------------
 
+// The way back from a job that was closed takes a moment; one that is opened meanwhile would be closed by it.
+let goingBack = false;
+let openNext = null;
+
 function openJob(number) {
   dialog.dataset.job = number;
   tag = ""; // what was shown of it is no longer there, so "not changed" would not do
@@ -153,6 +157,20 @@ function openJob(number) {
   if (!dialog.open) show();
   document.getElementById("job-title").focus();
   tick();
+}
+
+/** Back from a job that was closed; true when another is opened now. */
+function arrived() {
+  const link = openNext;
+  goingBack = false;
+  openNext = null;
+  if (link) follow(link);
+  return Boolean(link);
+}
+
+function follow(link) {
+  history.pushState({ job: link.dataset.job }, "", link.href);
+  openJob(link.dataset.job);
 }
 
 /** What is said goes with it: all behind a dialog can neither be used nor heard. */
@@ -170,8 +188,8 @@ document.addEventListener("click", (event) => {
   const link = event.target.closest("a[data-job]");
   if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey && event.button === 0) {
     event.preventDefault();
-    history.pushState({ job: link.dataset.job }, "", link.href);
-    openJob(link.dataset.job);
+    if (goingBack) openNext = link;
+    else follow(link);
   } else if (event.target.closest("[data-close]") || event.target === dialog) {
     event.preventDefault();
     dialog.close();
@@ -181,12 +199,16 @@ document.addEventListener("click", (event) => {
 dialog.addEventListener("close", () => {
   watch.after(connection, announcer);
   if (!jobInAddress()) return;
-  if (history.state && history.state.job) history.back();
-  else history.replaceState(null, "", words.list + location.search);
+  if (history.state && history.state.job) {
+    goingBack = true;
+    history.back();
+    setTimeout(arrived, 1000); // should there be no way back
+  } else history.replaceState(null, "", words.list + location.search);
   tick(); // without the job
 });
 
 window.addEventListener("popstate", () => {
+  if (arrived()) return;
   const number = jobInAddress();
   if (number && dialog.dataset.job === number && dialog.open) return;
   if (number) openJob(number);

@@ -210,6 +210,26 @@ def test_a_job_is_watched_in_a_dialog_with_an_address_of_its_own(page: Page, sit
     picture(page, "pages-chunks")
 
 
+def test_a_job_that_is_opened_at_once_after_another_was_closed_stays_open(page: Page, site: Site) -> None:
+    collection = site.create_collection("Quickly", owner="ana")
+    jobs = [site.upload(collection, f"{name}.txt", f"{name} {TEXT}".encode()) for name in ("one", "two")]
+    for job in jobs:
+        site.wait(collection, job)
+    page.goto(f"{site.url}/ui/collections/{collection}")
+    row(page, jobs[0]).get_by_role("link").click()
+    expect(dialog(page).get_by_role("heading", name="one.txt")).to_be_visible()
+    page.evaluate(
+        "number => { const job = document.getElementById('job');"
+        " job.addEventListener('close', () => document.querySelector(`#row-${number} a`).click(), { once: true });"
+        " job.close(); }",
+        jobs[1],
+    )
+    expect(dialog(page).get_by_role("heading", name="two.txt")).to_be_visible()
+    page.go_back()
+    expect(dialog(page)).not_to_be_visible()
+    expect(page).to_have_url(f"{site.url}/ui/collections/{collection}")
+
+
 def test_chunks_are_counted_only_while_they_are_added(page: Page, site: Site) -> None:
     collection = site.create_collection("Counted", owner="ana")
     site.upload(collection, "huge.txt", TEXT.encode() * 4000, params={"chunk_size": 300, "chunk_overlap": 0})
