@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ingestion.models import LIVE, FileStatus
 from ingestion.ui import phrases, words
+from ingestion.ui.fields import NOTICE, Field
 
 register = template.Library()
 
@@ -72,6 +73,19 @@ def is_live(status: str) -> bool:
 
 
 register.simple_tag(words.remaining, name="remaining")
+
+
+@register.filter
+def folded(fields: list[Field]) -> list[Field]:
+    """Those that stand under "More settings"."""
+    return [field for field in fields if not field.prominent]
+
+
+@register.filter
+def is_bare(fields: list[Field]) -> bool:
+    """Whether nothing could be set while they are folded away, or what is wrong could not be seen."""
+    in_sight = any(field.prominent and field.kind != NOTICE for field in fields)
+    return not in_sight or any(field.error for field in folded(fields))
 
 
 @register.simple_tag

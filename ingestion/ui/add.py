@@ -1,7 +1,7 @@
 """Feeding a collection: files, web pages, videos or pasted text, with the parameters that their plugin declares."""
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from collections_app import catalogue
 from collections_app.errors import CollectionGone
@@ -64,7 +64,7 @@ class Choice:
 
 
 @page
-@require_GET
+@require_safe
 def add(request: HttpRequest, collection_id: int) -> HttpResponse:
     found = access.own_collection(request.user, collection_id)
     return form_of(request, found, request.GET.get("kind", ""))
@@ -157,13 +157,11 @@ def fetch(request: HttpRequest, collection_id: int) -> HttpResponse:
     """Web pages or videos, each address a job of its own unless they are asked for together."""
     found = access.own_collection(request.user, collection_id)
     kind = "video" if request.POST.get("kind") == "video" else "web"
-    addresses = list(dict.fromkeys(request.POST.get("addresses", "").split()))
-    if not addresses:
-        messages.error(request, _("Paste at least one address."))
-        return form_of(request, found, kind, 400)
-    if len(addresses) > MOST_ADDRESSES:
-        messages.error(request, _("At most %(number)s addresses at once.") % {"number": MOST_ADDRESSES})
-        return form_of(request, found, kind, 400)
+    try:
+        addresses = addresses_of(request)
+    except Refused as refused:
+        messages.error(request, str(refused))
+        return form_of(request, found, kind, refused.status)
     name = ADDRESSES[kind]
     each: list[Callable[[], FileRegistry]] = [
         lambda address=address: submitted(  # type: ignore[misc]
@@ -172,6 +170,19 @@ def fetch(request: HttpRequest, collection_id: int) -> HttpResponse:
         for address in addresses
     ]
     return several(request, found, kind, each)
+
+
+def addresses_of(request: HttpRequest) -> list[str]:
+    """Those of the form, each once.
+
+    :raises Refused: none, or too many
+    """
+    addresses = list(dict.fromkeys(request.POST.get("addresses", "").split()))
+    if not addresses:
+        raise Refused(_("Paste at least one address."))
+    if len(addresses) > MOST_ADDRESSES:
+        raise Refused(_("At most %(number)s addresses at once.") % {"number": MOST_ADDRESSES})
+    return addresses
 
 
 @page
@@ -210,8 +221,17 @@ def text_file(request: HttpRequest) -> storage.Upload:
 
 
 def several(request: HttpRequest, found: Collection, kind: str, each: list[Callable[[], FileRegistry]]) -> HttpResponse:
-    """Submit them one by one; whatever is refused is said, and what was entered before stays taken in."""
-    jobs, skipped, refused = [], 0, []
+    """Submit them one by one; where nothing was taken in, the form again."""
+    jobs, refused = one_by_one(request, each)
+    return to_jobs(request, found, jobs) if jobs else form_of(request, found, kind, 400 if refused else 200)
+
+
+def one_by_one(
+    request: HttpRequest, each: Iterable[Callable[[], FileRegistry]]
+) -> tuple[list[FileRegistry], list[str]]:
+    """The jobs, and why others were refused, which is said; what was submitted before stays taken in."""
+    jobs: list[FileRegistry] = []
+    skipped, refused = 0, []
     for one in each:
         try:
             jobs.append(one())
@@ -224,8 +244,11 @@ def several(request: HttpRequest, found: Collection, kind: str, each: list[Calla
     if skipped:
         said = ngettext("%(number)s is there already.", "%(number)s are there already.", skipped)
         messages.info(request, said % {"number": skipped})
-    if not jobs:
-        return form_of(request, found, kind, 400 if refused else 200)
+    return jobs, refused
+
+
+def to_jobs(request: HttpRequest, found: Collection, jobs: list[FileRegistry]) -> HttpResponse:
+    """Where what was taken in is watched."""
     if len(jobs) == 1:
         return redirect("ui:job", found.pk, jobs[0].pk)
     messages.success(request, _("%(number)s sources are taken in.") % {"number": len(jobs)})

@@ -11,7 +11,7 @@ from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from collections_app import query
 from collections_app.errors import InvalidEmbeddings, SecretUnreadable
@@ -57,7 +57,7 @@ class Hit:
 
 
 @page
-@require_GET
+@require_safe
 def ask(request: HttpRequest, collection_id: int) -> HttpResponse:
     found = access.collection_for(request.user, collection_id)
     question = request.GET.get("q", "").replace("\0", "").strip()[:LENGTH]

@@ -14,6 +14,7 @@ from plugins.catalogue import PluginInfo
 from plugins.parameters import ADDRESS_PARAMETERS, SIMPLIFIED, is_notice, settable_in_simplified
 
 PREFIX = "param-"
+NOTICE = "notice"  # the kind of what is shown and cannot be set
 # What most people look at, in this order; everything else is folded away until somebody opens it.
 PROMINENT = (
     "url", "urls", "video_url", "video_urls", "max_discovery_depth", "limit", "crawl_entire_domain", "language",
@@ -50,15 +51,22 @@ class Field:
         return f"{PREFIX}{self.name}"
 
 
-def fields(info: PluginInfo, values: Mapping[str, Any] | None = None, *, addresses: bool = False) -> list[Field]:
+def fields(
+    info: PluginInfo,
+    values: Mapping[str, Any] | None = None,
+    *,
+    addresses: bool = False,
+    errors: Mapping[str, str] | None = None,
+) -> list[Field]:
     """All that people may set of *info*.
 
     :param values: what is set already; otherwise the defaults stand there
     :param addresses: with the parameters that name what is to be fetched
+    :param errors: what is wrong, by the name of the parameter
     """
     mode = settings.KB_PLUGIN_MODES.get(info.name.upper(), "ADVANCED")
     found = [
-        field(name, spec, (values or {}).get(name))
+        field(name, spec, (values or {}).get(name), (errors or {}).get(name, ""))
         for name, spec in info.parameters.items()
         if (addresses or name not in ADDRESS_PARAMETERS)
         and (mode != SIMPLIFIED or is_notice(name, spec) or settable_in_simplified(name, spec))
@@ -66,7 +74,7 @@ def fields(info: PluginInfo, values: Mapping[str, Any] | None = None, *, address
     return sorted(found, key=lambda one: PROMINENT.index(one.name) if one.name in PROMINENT else len(PROMINENT))
 
 
-def field(name: str, spec: Mapping[str, Any], value: Any = None) -> Field:
+def field(name: str, spec: Mapping[str, Any], value: Any = None, error: str = "") -> Field:
     default = spec.get("default")
     given = default if value is None else value
     choices = tuple((str(key), translated(spec.get("enum_labels", {}).get(key, key))) for key in spec.get("enum", ()))
@@ -83,13 +91,14 @@ def field(name: str, spec: Mapping[str, Any], value: Any = None) -> Field:
         "" if default is None or isinstance(default, bool | list) else str(default),
         json.dumps(spec["visible_when"]) if spec.get("visible_when") else "",
         name in PROMINENT or is_notice(name, spec) or bool(spec.get("required")),
+        error,
     )
 
 
 def kind_of(name: str, spec: Mapping[str, Any]) -> str:
     kind = spec.get("type")
     if is_notice(name, spec):
-        return "notice"
+        return NOTICE
     if spec.get("enum"):
         return "select"
     if kind == "boolean":
@@ -114,6 +123,6 @@ def entered(info: PluginInfo, form: QueryDict | Mapping[str, str]) -> dict[str, 
         if kind == "checkbox":
             if f"{key}-shown" in form:
                 found[name] = key in form
-        elif kind != "notice" and (value := form.get(key, "").strip()) and value != MASK:
+        elif kind != NOTICE and (value := form.get(key, "").strip()) and value != MASK:
             found[name] = value.splitlines() if spec.get("type") == "array" else value
     return found

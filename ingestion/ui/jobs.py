@@ -1,9 +1,11 @@
 """The page of a collection: its jobs as they go on, and what is done with them, one or many."""
 
+import json
 import time
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -15,17 +17,17 @@ from django.urls import reverse
 from django.utils.http import parse_etags
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from collections_app import catalogue
-from collections_app.models import Chunk, Collection
+from collections_app.models import Chunk, Collection, Document
 from collections_app.numbers import whole_number
 from ingestion import bulk, reads, services
 from ingestion.failures import remedy_for
 from ingestion.models import LIVE, FileRegistry, FileStatus, JobEvent, JobKind, JobQuerySet
 from ingestion.ui import access, figures, rows
 from ingestion.ui.fields import entered, fields
-from ingestion.ui.listing import Wanted, jobs_of, listed, page_number
+from ingestion.ui.listing import Wanted, jobs_of, listed
 from ingestion.ui.pages import page, referring_page
 from ingestion.ui.phrases import translated
 from ingestion.ui.words import amount, remaining
@@ -40,7 +42,7 @@ STAGES = 40
 
 
 @page
-@require_GET
+@require_safe
 def collection(request: HttpRequest, collection_id: int, job_id: int | None = None) -> HttpResponse:
     """All of it; with *job_id* that job's dialog is open."""
     found = access.collection_for(request.user, collection_id)
@@ -52,7 +54,7 @@ def collection(request: HttpRequest, collection_id: int, job_id: int | None = No
 
 
 @page
-@require_GET
+@require_safe
 def live(request: HttpRequest, collection_id: int) -> HttpResponse:
     """The parts of the page that change, whatever their number, for the script that keeps it fresh.
 
@@ -87,6 +89,7 @@ def alive(request: HttpRequest, found: Collection, job_id: int | None) -> dict[s
         "job": job,
         "live": strip.live or listing.live or bool(job and job["status"] in LIVE),
         "refresh": settings.INGESTION_JOB_REFRESH_RATE,
+        "clock": time.time_ns() // 1_000_000,
         **(details(request, found, job) if job else {}),
     }
 
@@ -99,7 +102,9 @@ def ingestion_of(found: Collection, job_id: int) -> dict[str, Any] | None:
 
 def with_rows(context: dict[str, Any]) -> dict[str, Any]:
     made = rows.rendered(context["listing"], context["collection"], may_change=context["may_change"])
-    return {**context, "rows": made}
+    listing = context["listing"]
+    bulk_verbs = verbs(listing.wanted, listing.total, context["strip"].counts) if context["may_change"] else []
+    return {**context, "rows": made, "verbs": bulk_verbs}
 
 
 def etag(context: Mapping[str, Any]) -> str:
@@ -174,24 +179,24 @@ def is_safe(address: Any) -> bool:
 
 
 @page
-@require_GET
+@require_safe
 def chunks(request: HttpRequest, collection_id: int, job_id: int) -> HttpResponse:
     """The text as questions find it, in reading order."""
     found = access.collection_for(request.user, collection_id)
     job = ingestion_of(found, job_id)
     if job is None:
         raise Http404
-    found_chunks = Chunk.objects.filter(
-        document__file_id=job_id, document__published_at__isnull=False, document__withdrawn_at__isnull=True
-    )
-    total = found_chunks.count()
+    document = Document.objects.published().filter(file_id=job_id).first()
+    total = document.chunk_count if document else 0
     pages = max(1, -(-total // CHUNKS))
-    number = min(pages, page_number(request.GET.get("page", "")))
+    number = min(pages, whole_number(request.GET.get("page", "")) or 1)
     first = (number - 1) * CHUNKS
+    # By position, which has no gaps: the last page costs no more than the first.
+    passages = Chunk.objects.filter(document=document, position__range=(first, first + CHUNKS - 1))
     context = {
         "collection": found,
         "job": job,
-        "chunks": found_chunks.order_by("position")[first : first + CHUNKS],
+        "chunks": passages.order_by("position") if document else [],
         "total": total,
         "page": number,
         "pages": pages,
@@ -306,25 +311,84 @@ def chosen_jobs(request: HttpRequest, found: Collection, verb: str) -> JobQueryS
     return jobs.failed() if verb == "retry" else jobs.live() if verb == "cancel" else jobs
 
 
-def many_question(verb: str, number: int) -> tuple[str, str, str]:
-    count = {"number": amount(number)}
+def many_question(verb: str, number: int, shown: str = "") -> tuple[str, str, str]:
+    """:param shown: the number as it stands in the question"""
+    count = {"number": shown or amount(number)}
     if verb == "retry":
         return (
             ngettext("Retry %(number)s failed job?", "Retry %(number)s failed jobs?", number) % count,
-            _("They are queued again with the parameters that they had."),
+            ngettext(
+                "It is queued again with the parameters that it had.",
+                "They are queued again with the parameters that they had.",
+                number,
+            ),
             _("Retry"),
         )
     if verb == "cancel":
         return (
             ngettext("Cancel %(number)s job?", "Cancel %(number)s jobs?", number) % count,
-            _("They stop within a second. Nothing of them will be found, and nothing is kept."),
-            _("Cancel them"),
+            ngettext(
+                "It stops within a second. Nothing of it will be found or kept.",
+                "They stop within a second. Nothing of them will be found or kept.",
+                number,
+            ),
+            ngettext("Cancel it", "Cancel them", number),
         )
     return (
         ngettext("Delete %(number)s job?", "Delete %(number)s jobs?", number) % count,
-        _("Their files and all their chunks are removed for good. This cannot be undone."),
-        _("Delete them"),
+        ngettext(
+            "Its file and all its chunks are removed for good. This cannot be undone.",
+            "Their files and all their chunks are removed for good. This cannot be undone.",
+            number,
+        ),
+        ngettext("Delete the job", "Delete them", number),
     )
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A button above the list, and what the page's script asks before it does anything.
+
+    :param fits: statuses of the jobs that it can do something to; empty for all
+    :param all: how many of those that match the page's filter it can do something to, None where nobody has counted
+    :param one: JSON of title, consequence and button, with ``{number}`` for it; *many* for several
+    """
+
+    name: str
+    word: str
+    fits: str
+    all: int | None
+    one: str
+    many: str
+
+
+FITTING = {"retry": (FileStatus.FAILED,), "cancel": LIVE, "delete": ()}
+
+
+def verbs(wanted: Wanted, total: int, counts: Mapping[str, int]) -> list[Verb]:
+    """:param total: jobs that match the filter
+    :param counts: the collection's jobs by status
+    """
+    words = {"retry": _("Retry"), "cancel": _("Cancel"), "delete": _("Delete")}
+    return [
+        Verb(
+            name,
+            word,
+            " ".join(FITTING[name]),
+            fitting(FITTING[name], wanted, total, counts),
+            *(json.dumps(many_question(name, number, "{number}")) for number in (1, 2)),
+        )
+        for name, word in words.items()
+    ]
+
+
+def fitting(statuses: Sequence[str], wanted: Wanted, total: int, counts: Mapping[str, int]) -> int | None:
+    """How many of all that match are in one of *statuses*, as far as it is known without counting."""
+    if not statuses:
+        return total
+    if wanted.status:
+        return total if wanted.status in statuses else 0
+    return None if wanted.text else sum(counts[status] for status in statuses)
 
 
 def tell(request: HttpRequest, verb: str, outcomes: Iterable[bulk.Outcome]) -> None:

@@ -108,11 +108,14 @@ def is_script(request: HttpRequest) -> bool:
 # -- What goes wrong --------------------------------------------------------------------------------
 
 
-def problem(request: HttpRequest, status: int) -> HttpResponse:
-    """An error as a page of ours; in a sentence for a page's own script."""
+def problem(request: HttpRequest, status: int, **more: Any) -> HttpResponse:
+    """An error as a page of ours; in a sentence for a page's own script.
+
+    :param more: what the page's template knows beside the status
+    """
     if is_script(request):
         return told(request, status)
-    response = render(request, "ui/problem.html", {"status": status}, status=status)
+    response = render(request, "ui/problem.html", {"status": status, **more}, status=status)
     return dressed(response)  # type: ignore[return-value]
 
 

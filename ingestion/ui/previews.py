@@ -1,7 +1,8 @@
 """How a source would be cut, before it is taken in: two settings side by side, and the better one is kept."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial, wraps
 from typing import Any
 
 from django.conf import settings
@@ -12,7 +13,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from collections_app import catalogue
 from collections_app.errors import CollectionGone
@@ -20,24 +21,33 @@ from collections_app.models import Collection
 from collections_app.numbers import whole_number
 from ingestion import preview, reads, services, sources, storage
 from ingestion.models import LIVE, FileRegistry
-from ingestion.ui import access
+from ingestion.ui import access, together
 from ingestion.ui.add import (
     ADDRESS_OF,
     ADDRESSES,
     REST_OF_FORM,
     Refused,
+    addresses_of,
     form_of,
+    one_by_one,
     plugin,
     said,
     text_file,
+    to_jobs,
     too_large,
     uploaded,
 )
 from ingestion.ui.fields import PREFIX, Field, entered, fields
-from ingestion.ui.pages import is_script, page
+from ingestion.ui.pages import is_script, page, problem
 from ingestion.ui.phrases import translated
+from plugins.parameters import ADDRESS_PARAMETERS
+from plugins.passwords import address_without_password
 
 HEIGHT, WIDTH, GAP = 60.0, 10.0, 2.0
+
+
+class PreviewGone(Http404):
+    """The collection has no such preview, mostly because it has expired."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,7 @@ class Side:
     """One of the two settings: its job, what it found, and the form to try others.
 
     :param bars: of the histogram: words, place from the left, from the top, and height
+    :param refused: what the form holds was sent, and not taken
     """
 
     job: Mapping[str, Any]
@@ -52,6 +63,7 @@ class Side:
     bars: list[tuple[str, float, float, float]]
     fields: list[Field]
     live: bool
+    refused: bool = False
 
     @property
     def name(self) -> str:
@@ -82,12 +94,15 @@ def begin(request: HttpRequest, collection_id: int) -> HttpResponse:
 def begun(request: HttpRequest, found: Collection) -> HttpResponse:
     """Scripts get the preview's address as JSON, browsers are sent there."""
     try:
-        job = queued_and_closed(found, source_of(request))
+        source = source_of(request)
+        job = queued_and_closed(found, source)
     except Refused as refused:
         if is_script(request):
             return said(refused)
         messages.error(request, str(refused))
         return form_of(request, found, request.POST.get("kind", ""), refused.status)
+    if "upload" not in source:
+        together.keep(request, found, job.pk, addresses_of(request)[1:])
     address = preview_address(request.POST, found.pk, job.pk)
     return JsonResponse({"address": address, "job": job.pk}, status=201) if is_script(request) else redirect(address)
 
@@ -108,12 +123,10 @@ def source_of(request: HttpRequest) -> dict[str, Any]:
     """
     kind = request.POST.get("kind", "")
     if kind in ADDRESSES:
-        addresses = request.POST.get("addresses", "").split()
-        if not addresses:
-            raise Refused(_("Paste at least one address."))
+        first = addresses_of(request)[0]
         info = plugin(ADDRESSES[kind])
-        params = {**entered(info, request.POST), ADDRESS_OF[kind]: addresses[0]}
-        return {"plugin_name": info.name, "params": params, **sources.named(addresses[0])}
+        params = {**entered(info, request.POST), ADDRESS_OF[kind]: first}
+        return {"plugin_name": info.name, "params": params, **sources.named(first)}
     if kind == "text":
         received = text_file(request)
         return {"plugin_name": sources.plugin_for_file(received.name), "params": {}, "upload": received}
@@ -122,37 +135,100 @@ def source_of(request: HttpRequest) -> dict[str, Any]:
     return {"plugin_name": name, "params": given, "upload": upload}
 
 
+def of_preview(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """A view of a preview of somebody's own collection, which it gets; of one that is gone it is said why."""
+
+    @wraps(view)
+    def shown(request: HttpRequest, collection_id: int, job_id: int) -> HttpResponse:
+        found = access.own_collection(request.user, collection_id)
+        try:
+            return view(request, found, job_id)
+        except PreviewGone:
+            return problem(request, 404, preview_of=found)
+
+    return shown
+
+
 @page
 @require_POST
-def again(request: HttpRequest, collection_id: int, job_id: int) -> HttpResponse:
+@of_preview
+def again(request: HttpRequest, found: Collection, job_id: int) -> HttpResponse:
     """The same source with other settings, beside the first."""
-    found = access.own_collection(request.user, collection_id)
     job = preview_of(found, job_id)
-    other = whole_number(request.POST.get("first", "")) or job.pk
     name = request.POST.get("plugin", "") or job.plugin_name
     try:
         made = queued(found, plugin_name=name, params=entered(plugin(name), request.POST), source_job=job)
     except Refused as refused:
+        return refused_again(request, found, job, refused)
+    return redirect(preview_address(request.POST, found.pk, compared(request.POST, job)[0], beside=made.pk))
+
+
+def refused_again(request: HttpRequest, found: Collection, job: FileRegistry, refused: Refused) -> HttpResponse:
+    """The page as it was, with what was entered, and what is wrong with it beside it."""
+    numbers, limits = compared(request.POST, job), limits_in(request.POST)
+    sides = [side(found, one, limits, request.POST, refused.errors) if one == job.pk else side(found, one, limits)
+             for one in numbers]  # fmt: skip
+    at_fields = {field.name for one in sides for field in one.fields if field.error}
+    if not refused.errors or refused.errors.keys() - at_fields:
         messages.error(request, str(refused))
-        return redirect("ui:preview", found.pk, job.pk)
-    return redirect(preview_address(request.POST, found.pk, other, beside=made.pk))
+    address = back_to(request, found, numbers)
+    return compare(request, found, sides, limits, status=refused.status, address=address)
+
+
+def compared(form: QueryDict, job: FileRegistry) -> list[int]:
+    """The previews that stood on the page of whoever sent *form* from the side of *job*: one or two."""
+    numbers = [number for name in ("first", "beside") if (number := whole_number(form.get(name, ""))) is not None]
+    return list(dict.fromkeys(numbers)) if job.pk in numbers else [job.pk]
 
 
 @page
 @require_POST
-def take_in(request: HttpRequest, collection_id: int, job_id: int) -> HttpResponse:
-    """This one, for good."""
-    found = access.own_collection(request.user, collection_id)
+@of_preview
+def take_in(request: HttpRequest, found: Collection, job_id: int) -> HttpResponse:
+    """This one, for good; with it all addresses that were sent together with its own."""
     job = preview_of(found, job_id)
+    limits = limits_in(request.POST)
+    numbers = compared(request.POST, job)
+    others = together.others(request, found, numbers[0])
+    if others and job.plugin_name in ADDRESSES.values():
+        each: list[Callable[[], FileRegistry]] = [partial(guarded, preview.ingest, job, limits)]
+        each += [partial(like, job, one, limits) for one in others]
+        jobs, refused_ones = one_by_one(request, each)
+        if jobs:
+            return to_jobs(request, found, jobs)
+        return redirect(back_to(request, found, numbers)) if refused_ones else redirect("ui:collection", found.pk)
     try:
-        made = guarded(preview.ingest, job, limits_in(request.POST))
+        made = guarded(preview.ingest, job, limits)
     except services.DuplicateFound as duplicate:
         messages.info(request, _("“%(name)s” is there already.") % {"name": job.original_filename})
         return redirect("ui:job", found.pk, duplicate.job.pk)
     except Refused as refused:
         messages.error(request, str(refused))
-        return redirect("ui:preview", found.pk, job.pk)
+        return redirect(back_to(request, found, numbers))
     return redirect("ui:job", found.pk, made.pk)
+
+
+def like(job: FileRegistry, address: str, limits: Mapping[str, int]) -> FileRegistry:
+    """Take *address* in with the settings of the preview *job*.
+
+    :raises Refused, DuplicateFound:
+    """
+    info = plugin(job.plugin_name)
+    left_out = {*preview.LIMITS, *ADDRESS_PARAMETERS}
+    given = {name: value for name, value in preview.carried(job, info).items() if name not in left_out}
+    (kind,) = (kind for kind, name in ADDRESSES.items() if name == info.name)
+    params = {**given, **limits, ADDRESS_OF[kind]: address}
+    skip = services.OnDuplicate.SKIP
+    made: FileRegistry = guarded(
+        services.submit, job.collection, info.name, params, on_duplicate=skip, **sources.named(address)
+    )
+    return made
+
+
+def back_to(request: HttpRequest, found: Collection, numbers: list[int]) -> str:
+    """The page of these previews."""
+    first, *others = numbers
+    return preview_address(request.POST, found.pk, first, **({"beside": others[0]} if others else {}))
 
 
 def preview_address(form: QueryDict, collection: int, job: int, **more: Any) -> str:
@@ -194,42 +270,71 @@ def guarded(verb: Any, *args: Any, **options: Any) -> Any:
 
 
 @page
-@require_GET
-def show(request: HttpRequest, collection_id: int, job_id: int) -> HttpResponse:
+@require_safe
+@of_preview
+def show(request: HttpRequest, found: Collection, job_id: int) -> HttpResponse:
     """One setting, or two side by side; for the page's script, only the parts that change."""
-    found = access.own_collection(request.user, collection_id)
     beside = whole_number(request.GET.get("beside", ""))
     numbers = [job_id] if beside is None else [job_id, beside]
     limits = limits_in(request.GET)
-    sides = [side(found, number, limits) for number in dict.fromkeys(numbers)]
+    return compare(request, found, [side(found, number, limits) for number in dict.fromkeys(numbers)], limits)
+
+
+def compare(
+    request: HttpRequest,
+    found: Collection,
+    sides: list[Side],
+    limits: Mapping[str, int],
+    *,
+    status: int = 200,
+    address: str = "",
+) -> HttpResponse:
+    """:param address: of the page, where it answers a form that was sent to another"""
+    others = together.others(request, found, sides[0].job["id"])
     context = {
         "collection": found,
         "sides": sides,
         "limits": {f"{PREFIX}{name}": value for name, value in limits.items()},
         "first": sides[0],
+        "beside": sides[1] if len(sides) > 1 else None,
+        "others": [address_without_password(one) for one in others],
+        "sources": 1 + len(others),
+        "address": address,
         "live": any(one.live for one in sides),
         "refresh": settings.INGESTION_JOB_REFRESH_RATE,
         "may_change": True,
     }
-    return render(request, "ui/_sides.html" if is_script(request) else "ui/preview.html", context)
+    template = "ui/_sides.html" if is_script(request) else "ui/preview.html"
+    return render(request, template, context, status=status)
 
 
-def side(found: Collection, number: int, limits: Mapping[str, int]) -> Side:
-    """:raises Http404: there is no such preview, or it has expired"""
+def side(
+    found: Collection,
+    number: int,
+    limits: Mapping[str, int],
+    form: QueryDict | None = None,
+    errors: Mapping[str, str] | None = None,
+) -> Side:
+    """:param form: what was entered for it and refused, because of *errors* by the name of the parameter
+    :raises PreviewGone: there is no such preview, or it has expired
+    """
     preview_of(found, number)
     job = reads.job(found.pk, number)
     if job is None:
-        raise Http404
+        raise PreviewGone
     info = catalogue.current().ingest.get(job["plugin_name"])
     cut = (job["processing_stats"] or {}).get("preview")
     own = {name: value for name, value in job["plugin_params"].items() if name not in preview.LIMITS}
-    return Side(job, cut, bars(cut), fields(info, {**own, **limits}) if info else [], job["status"] in LIVE)
+    given = entered(info, form) if info and form else {}
+    found_fields = fields(info, {**own, **limits, **given}, errors=errors) if info else []
+    return Side(job, cut, bars(cut), found_fields, job["status"] in LIVE, refused=form is not None)
 
 
 def preview_of(found: Collection, number: int) -> FileRegistry:
+    """:raises PreviewGone:"""
     job = FileRegistry.objects.previews().filter(pk=number, collection=found).select_related("collection").first()
     if job is None:
-        raise Http404
+        raise PreviewGone
     return job
 
 

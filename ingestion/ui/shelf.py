@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from collections_app import services as collections
 from collections_app.errors import InvalidEmbeddings, InvalidName, NameTaken, SecretUnreadable
@@ -45,7 +45,7 @@ class Card:
 
 
 @page
-@require_GET
+@require_safe
 def shelf(request: HttpRequest) -> HttpResponse:
     text = request.GET.get("q", "").replace("\0", "").strip()[:200]
     owner = request.GET.get("owner", "").replace("\0", "").strip()[:255]
@@ -134,7 +134,7 @@ class CollectionForm(forms.Form):
 
 
 @page
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def create(request: HttpRequest) -> HttpResponse:
     form = CollectionForm(request, request.POST or None, initial={"for_owner": request.GET.get("owner", "")})
     if request.method == "POST" and form.is_valid():
@@ -155,7 +155,7 @@ def create(request: HttpRequest) -> HttpResponse:
 
 
 @page
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def change(request: HttpRequest, collection_id: int) -> HttpResponse:
     collection = access.own_collection(request.user, collection_id)
     initial = {
@@ -182,7 +182,7 @@ def change(request: HttpRequest, collection_id: int) -> HttpResponse:
 
 
 @page
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def delete(request: HttpRequest, collection_id: int) -> HttpResponse:
     """Asks first, and names what goes with it."""
     collection = access.own_collection(request.user, collection_id)

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 DAY = 86400
+UNITS = (("d", DAY), ("h", 3600), ("min", 60))  # said from two on
 
 
 def amount(number: float) -> str:
@@ -39,7 +40,7 @@ def span(seconds: float | None) -> str:
         return f"< {rounded(0.1, 1)} s"
     if seconds < 9.95:
         return f"{rounded(seconds, 1)} s"
-    for unit, length in (("d", DAY), ("h", 3600), ("min", 60)):
+    for unit, length in UNITS:
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"
     return f"{seconds:.0f} s"
@@ -75,8 +76,14 @@ def ago(at: datetime | None) -> str:
 
 
 def elapsed(since: datetime | None) -> str:
-    """How long something has gone on."""
-    return span(max(1.0, round((datetime.now(UTC) - aware(since)).total_seconds()))) if since else ""
+    """How long something has gone on, in whole units; the pages' ``times.js`` counts on in the same words."""
+    if since is None:
+        return ""
+    seconds = max(1, int((datetime.now(UTC) - aware(since)).total_seconds()))
+    for unit, length in UNITS:
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
 
 
 def ngettext_days(number: int) -> str:

@@ -5,6 +5,7 @@
 import "./ask-first.js";
 import { mayChange } from "./merging.js";
 import { fit } from "./params.js";
+import { localise } from "./times.js";
 
 const watch = document.getElementById("watch");
 const words = watch.dataset;
@@ -107,6 +108,7 @@ function say(sentence, link, then) {
 
 function merge(html) {
   const fresh = new DOMParser().parseFromString(html, "text/html");
+  localise(fresh);
   const before = statuses();
   for (const id of ["strip", "jobs", "job-body"]) {
     const now = document.getElementById(id);
@@ -143,6 +145,10 @@ function announce(before, after) {
 
 // -- The dialog of a job, with an address of its own ------------------------------------------------
 
+// The way back from a job that was closed takes a moment; one that is opened meanwhile would be closed by it.
+let goingBack = false;
+let openNext = null;
+
 function openJob(number) {
   dialog.dataset.job = number;
   tag = ""; // what was shown of it is no longer there, so "not changed" would not do
@@ -151,6 +157,20 @@ function openJob(number) {
   if (!dialog.open) show();
   document.getElementById("job-title").focus();
   tick();
+}
+
+/** Back from a job that was closed; true when another is opened now. */
+function arrived() {
+  const link = openNext;
+  goingBack = false;
+  openNext = null;
+  if (link) follow(link);
+  return Boolean(link);
+}
+
+function follow(link) {
+  history.pushState({ job: link.dataset.job }, "", link.href);
+  openJob(link.dataset.job);
 }
 
 /** What is said goes with it: all behind a dialog can neither be used nor heard. */
@@ -168,8 +188,8 @@ document.addEventListener("click", (event) => {
   const link = event.target.closest("a[data-job]");
   if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey && event.button === 0) {
     event.preventDefault();
-    history.pushState({ job: link.dataset.job }, "", link.href);
-    openJob(link.dataset.job);
+    if (goingBack) openNext = link;
+    else follow(link);
   } else if (event.target.closest("[data-close]") || event.target === dialog) {
     event.preventDefault();
     dialog.close();
@@ -179,12 +199,16 @@ document.addEventListener("click", (event) => {
 dialog.addEventListener("close", () => {
   watch.after(connection, announcer);
   if (!jobInAddress()) return;
-  if (history.state && history.state.job) history.back();
-  else history.replaceState(null, "", words.list + location.search);
+  if (history.state && history.state.job) {
+    goingBack = true;
+    history.back();
+    setTimeout(arrived, 1000); // should there be no way back
+  } else history.replaceState(null, "", words.list + location.search);
   tick(); // without the job
 });
 
 window.addEventListener("popstate", () => {
+  if (arrived()) return;
   const number = jobInAddress();
   if (number && dialog.dataset.job === number && dialog.open) return;
   if (number) openJob(number);
@@ -213,12 +237,20 @@ function showChosen() {
   label.dataset.none ??= label.textContent;
   label.textContent = everything ? label.dataset.all : some.length ? label.dataset.some.replace("{number}", String(some.length)) : label.dataset.none;
   bar.classList.toggle("active", some.length > 0);
-  for (const button of bar.querySelectorAll("button[name=verb]")) button.disabled = !some.length;
+  for (const button of bar.querySelectorAll("button[name=verb]")) {
+    button.disabled = !some.length;
+    button.dataset.number = everything ? button.dataset.all : String(some.filter((one) => fits(button, one)).length);
+  }
   const page = document.getElementById("choose-page");
   page.checked = some.length > 0 && some.length === all.length;
   page.indeterminate = some.length > 0 && some.length < all.length;
   const more = Number(form.dataset.total) > all.length;
   document.getElementById("choose-all").hidden = !(more && page.checked && !everything);
+}
+
+/** Whether the button's verb can do something to the job of this row. */
+function fits(button, pick) {
+  return !button.dataset.fits || button.dataset.fits.split(" ").includes(pick.closest("tr").dataset.status);
 }
 
 document.addEventListener("change", (event) => {
@@ -234,10 +266,22 @@ document.addEventListener("click", (event) => {
 
 // -- When to look -----------------------------------------------------------------------------------
 
-document.addEventListener("visibilitychange", () => {
-  if (document.hidden) clearTimeout(timer);
-  else tick();
-});
+function rest() {
+  clearTimeout(timer);
+  if (asking) asking.abort();
+}
+
+/** Once, whichever event comes first: browsers differ. */
+function catchUp() {
+  if (!asking || asking.signal.aborted) tick();
+}
+
+document.addEventListener("visibilitychange", () => (document.hidden ? rest() : catchUp()));
 window.addEventListener("online", tick);
+// A page to which somebody comes back may be the one that was left, as it was: what it shows is old.
+window.addEventListener("pagehide", rest);
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted) catchUp();
+});
 showChosen();
 if (goesOn()) schedule(seconds());

@@ -7,13 +7,21 @@ const sides = () => document.getElementById("sides");
 let timer = 0;
 let failures = 0;
 
+// Refused settings are the answer to a form, which nobody wants to send again by loading the page.
+if (sides().dataset.address) history.replaceState(null, "", sides().dataset.address);
+
+/** What was refused stays until it is sent again, and so does what is wrong with it. */
+function mayMorph(now) {
+  return !(now.nodeType === Node.ELEMENT_NODE && now.matches("[data-refused]"));
+}
+
 async function tick() {
   try {
     const answer = await fetch(location.href, { headers: { "X-Requested-With": "fetch" }, cache: "no-store" });
-    if ([401, 403, 404].includes(answer.status)) return location.reload(); // says what to do
+    if ([401, 403, 404].includes(answer.status)) return location.replace(location.href); // says what to do
     if (!answer.ok) throw new Error(String(answer.status));
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("sides");
-    Idiomorph.morph(sides(), fresh, { morphStyle: "outerHTML", ignoreActiveValue: true, callbacks: { beforeAttributeUpdated: mayChange } });
+    Idiomorph.morph(sides(), fresh, { morphStyle: "outerHTML", ignoreActiveValue: true, callbacks: { beforeAttributeUpdated: mayChange, beforeNodeMorphed: mayMorph } });
     failures = 0;
     for (const form of document.querySelectorAll("form.params")) fit(form);
   } catch {
@@ -28,4 +36,7 @@ function schedule() {
 }
 
 document.addEventListener("visibilitychange", schedule);
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted) tick(); // the page that was left, as it was
+});
 schedule();

@@ -76,10 +76,14 @@ def make_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
         site.end()
 
 
+def browser_path() -> str | None:
+    return next((path for name in BROWSERS if (path := shutil.which(name))), None)
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """One for the tests of a file: Django forbids its database to a thread in which Playwright's loop runs."""
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    found = browser_path()
     if not found:
         pytest.skip("no Chromium is installed")
     with sync_playwright() as playwright:

@@ -4,14 +4,16 @@ import itertools
 import re
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Browser, Page, Request, expect
 
-from tests.browser.conftest import Site
+from tests.browser.conftest import FLAGS, Site, browser_path
 from tests.support.site import Site as WebSite
 
 PASSWORD = "correct horse battery"
@@ -41,14 +43,18 @@ def enter(site: Site, make_page: Callable[..., Page]) -> Callable[..., Page]:
 
     def enter(name: str = "ana", **options: Any) -> Page:
         page = make_page(**options)
-        page.goto(f"{site.url}/ui/login")
-        page.get_by_label("User name").fill(name)
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Log in").click()
-        expect(page.get_by_role("heading", name="Collections")).to_be_visible()
+        log_in(page, site, name)
         return page
 
     return enter
+
+
+def log_in(page: Page, site: Site, name: str = "ana") -> None:
+    page.goto(f"{site.url}/ui/login")
+    page.locator("[name=username]").fill(name)
+    page.locator("[name=password]").fill(PASSWORD)
+    page.locator("form:has([name=password]) button").click()
+    expect(page).to_have_url(f"{site.url}/ui/")
 
 
 @pytest.fixture
@@ -84,7 +90,6 @@ def read_slowly(page: Page) -> None:
     """In the form for files: three seconds for each."""
     page.get_by_label("Plugin").select_option("slow_ingest")
     settings = page.locator("fieldset[data-plugin=slow_ingest]")
-    settings.get_by_text("More settings").click()
     settings.get_by_label("how long the conversion takes").fill("3")
     settings.get_by_label("in how many steps it reports").fill("15")
 
@@ -203,6 +208,26 @@ def test_a_job_is_watched_in_a_dialog_with_an_address_of_its_own(page: Page, sit
     expect(page.locator(".passages li")).to_have_count(20)
     expect(page.locator(".passages li").first).to_contain_text("mitochondria")
     picture(page, "pages-chunks")
+
+
+def test_a_job_that_is_opened_at_once_after_another_was_closed_stays_open(page: Page, site: Site) -> None:
+    collection = site.create_collection("Quickly", owner="ana")
+    jobs = [site.upload(collection, f"{name}.txt", f"{name} {TEXT}".encode()) for name in ("one", "two")]
+    for job in jobs:
+        site.wait(collection, job)
+    page.goto(f"{site.url}/ui/collections/{collection}")
+    row(page, jobs[0]).get_by_role("link").click()
+    expect(dialog(page).get_by_role("heading", name="one.txt")).to_be_visible()
+    page.evaluate(
+        "number => { const job = document.getElementById('job');"
+        " job.addEventListener('close', () => document.querySelector(`#row-${number} a`).click(), { once: true });"
+        " job.close(); }",
+        jobs[1],
+    )
+    expect(dialog(page).get_by_role("heading", name="two.txt")).to_be_visible()
+    page.go_back()
+    expect(dialog(page)).not_to_be_visible()
+    expect(page).to_have_url(f"{site.url}/ui/collections/{collection}")
 
 
 def test_chunks_are_counted_only_while_they_are_added(page: Page, site: Site) -> None:
@@ -405,6 +430,79 @@ def test_what_somebody_has_chosen_opened_and_typed_survives_the_ticks(page: Page
     expect(page.locator("#announcer")).to_have_text("slow.txt: Completed")
 
 
+COUNT_CHANGES = """
+window.changes = [];
+const watched = document.querySelector(".diary");
+new MutationObserver((records) => {
+  for (const one of records) {
+    const old = one.type !== "childList" || one.removedNodes.length || !one.target.matches(".diary");
+    if (old && one.target.parentElement.closest(".diary")) window.changes.push(one.type + " " + one.attributeName);
+  }
+}).observe(watched, { subtree: true, childList: true, characterData: true, attributes: true });
+"""
+
+
+def test_times_are_those_of_the_readers_zone_and_stay_so_with_each_tick(enter: Any, site: Site) -> None:
+    collection = site.create_collection("Times", owner="ana")
+    job = slow(site, collection, "far away.txt", seconds=100, steps=1000)
+    page = enter(timezone_id="Asia/Kolkata")  # five and a half hours before UTC
+    page.goto(f"{site.url}/ui/collections/{collection}/jobs/{job}")
+    first = dialog(page).locator(".diary time").first
+    at = datetime.fromisoformat(first.get_attribute("datetime") or "").astimezone(ZoneInfo("Asia/Kolkata"))
+    expect(first).to_have_text(f"{at:%H:%M:%S}")
+    expect(first).to_have_attribute("title", re.compile(rf"{at.year}.*{at:%H:%M:%S}.*5:30"))
+    expect(row(page, job).locator("time")).to_have_attribute("title", re.compile(rf"{at:%H:%M}.*5:30"))
+    expect(dialog(page).get_by_role("heading", name="Diary")).to_have_text(re.compile(r"^Diary\s*$"))
+    page.evaluate(COUNT_CHANGES)
+    with page.expect_response(lambda answer: "/live?" in answer.url and answer.status == 200):
+        pass
+    saying = dialog(page).locator(".saying").inner_text()
+    expect(dialog(page).locator(".saying")).not_to_have_text(saying)  # it was merged
+    assert page.evaluate("window.changes") == []
+    expect(first).to_have_text(f"{at:%H:%M:%S}")
+    site.call("POST", f"/collections/{collection}/ingestion-jobs/{job}/cancel")
+    expect(dialog(page).locator(".diary")).to_contain_text("Cancelled")
+    last = dialog(page).locator(".diary time").last
+    at = datetime.fromisoformat(last.get_attribute("datetime") or "").astimezone(ZoneInfo("Asia/Kolkata"))
+    expect(last).to_have_text(f"{at:%H:%M:%S}")
+    expect(dialog(page).locator("[data-utc]")).to_have_count(0)
+
+
+def test_without_scripts_it_is_said_that_times_are_in_utc(enter: Any, site: Site) -> None:
+    collection = site.create_collection("Plain", owner="ana")
+    job = site.upload(collection, "plain.txt", TEXT.encode())
+    site.wait(collection, job)
+    page = enter(timezone_id="Asia/Kolkata", java_script_enabled=False)
+    page.goto(f"{site.url}/ui/collections/{collection}/jobs/{job}")
+    expect(page.get_by_role("heading", name="Diary")).to_contain_text("times in UTC")
+    first = page.locator(".diary time").first
+    at = datetime.fromisoformat(first.get_attribute("datetime") or "").astimezone(UTC)
+    expect(first).to_have_text(f"{at:%H:%M:%S}")
+
+
+def test_how_long_a_silent_job_has_taken_is_counted_on(page: Page, site: Site) -> None:
+    collection = site.create_collection("Silent job", owner="ana")
+    job = slow(site, collection, "silent.txt", seconds=100, steps=1000)
+    page.goto(f"{site.url}/ui/collections/{collection}")
+    took = row(page, job).locator("[data-since]")
+    expect(took).to_have_text(re.compile(r"^\d+ s$"))
+    page.route("**/live?*", lambda route: route.fulfill(status=304))
+    seen = [int(took.inner_text().split()[0])]
+    while seen[-1] < seen[0] + 3:
+        page.wait_for_timeout(100)
+        seen.append(int(took.inner_text().split()[0]))
+    started = site.job(collection, job)["processing_started_at"]
+    really = (datetime.now(UTC) - datetime.fromisoformat(started)).total_seconds()
+    assert abs(seen[-1] - really) < 2
+    page.unroute("**/live?*")
+    page.wait_for_timeout(3000 * REFRESH)
+    assert int(took.inner_text().split()[0]) >= seen[-1] + 2
+    assert seen == sorted(seen)
+    site.call("POST", f"/collections/{collection}/ingestion-jobs/{job}/cancel")
+    expect(row(page, job)).to_have_attribute("data-status", "cancelled")
+    expect(took).to_have_count(0)
+
+
 # -- Many, and finding them -------------------------------------------------------------------------
 
 
@@ -431,10 +529,112 @@ def test_jobs_are_filtered_sorted_and_acted_on_together(page: Page, site: Site, 
     expect(page.locator("#chosen")).to_have_text("2 chosen")
     picture(page, "pages-chosen")
     page.locator("#bulk-bar").get_by_role("button", name="Delete").click()
+    expect(page.locator("dialog#sure")).to_contain_text("Delete 2 jobs?")
     page.locator("dialog#sure").get_by_role("button", name="Delete them").click()
     expect(page.get_by_text("2 jobs are deleted.")).to_be_visible()
     expect(page.get_by_role("heading", name="No job fits")).to_be_visible()
     assert len(site.expect("GET", f"/collections/{collection}/ingestion-jobs")["items"]) == 3
+
+
+def test_the_question_names_how_many_jobs_it_is_about(page: Page, enter: Any, site: Site) -> None:
+    collection = site.create_collection("Named", owner="ana")
+    site.run_script(MANY, str(collection))
+    failed = site.upload(collection, "broken.pdf", b"nothing", plugin="markitdown_ingest")
+    site.wait(collection, failed)
+    page.goto(f"{site.url}/ui/collections/{collection}")
+    bar, question = page.locator("#bulk-bar"), page.locator("dialog#sure")
+
+    def asked(name: str) -> Any:
+        bar.get_by_role("button", name=name).click()
+        return question.get_by_role("heading")
+
+    row(page, failed).get_by_role("checkbox").check()
+    expect(asked("Delete")).to_have_text("Delete 1 job?")
+    expect(question).to_contain_text("Its file and all its chunks are removed for good.")
+    question.get_by_role("button", name="Keep it as it is").click()
+    page.get_by_label("Choose all on this page").check()
+    expect(asked("Delete")).to_have_text("Delete 50 jobs?")
+    page.keyboard.press("Escape")
+    expect(asked("Retry")).to_have_text("Retry 1 failed job?")  # the others did not fail
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Choose all 5,001 that match").click()
+    expect(asked("Delete")).to_have_text("Delete 5,001 jobs?")
+    page.keyboard.press("Escape")
+    expect(asked("Retry")).to_have_text("Retry 1 failed job?")
+    page.keyboard.press("Escape")
+    bar.get_by_role("button", name="Cancel").click()  # none goes on: there is nothing to ask
+    expect(page.get_by_text("None of the chosen jobs is in a status for this.")).to_be_visible()
+
+    page.goto(f"{site.url}/ui/collections/{collection}?q=file")
+    page.get_by_label("Choose all on this page").check()
+    page.get_by_role("button", name="Choose all 5,000 that match").click()
+    bar.get_by_role("button", name="Retry").click()  # nobody has counted those that failed among them
+    expect(page.get_by_text("None of the chosen jobs is in a status for this.")).to_be_visible()
+
+    spanish = enter(locale="es-ES")
+    spanish.goto(f"{site.url}/ui/collections/{collection}")
+    spanish.get_by_label("Elegir todos los de esta página").check()
+    spanish.get_by_role("button", name=re.compile("5.001")).click()
+    spanish.locator("#bulk-bar").get_by_role("button", name="Eliminar").click()
+    expect(spanish.locator("dialog#sure")).to_contain_text("¿Eliminar 5.001 trabajos?")
+
+
+# -- Coming back ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def remembering(browser: Browser) -> Iterator[Browser]:
+    """A browser that keeps the pages that were left, as people's do: under Playwright it is told not to."""
+    found = str(browser_path())
+    kept = browser.browser_type.launch(
+        executable_path=found, args=FLAGS, ignore_default_args=["--disable-back-forward-cache"]
+    )
+    yield kept
+    kept.close()
+
+
+def test_a_page_that_the_browser_had_kept_is_fresh_at_once(remembering: Browser, site: Site) -> None:
+    collection = site.create_collection("Come back", owner="ana")
+    job = slow(site, collection, "left.txt", seconds=100, steps=1000)
+    page = remembering.new_page()
+    log_in(page, site)
+    page.goto(f"{site.url}/ui/collections/{collection}")
+    page.get_by_role("link", name="left.txt").first.click()
+    expect(dialog(page).locator(".job-state")).to_contain_text("Processing")
+    dialog(page).get_by_role("button", name="Cancel").click()
+    expect(page.locator("dialog#sure")).to_be_visible()
+    page.evaluate("window.mine = true; addEventListener('pageshow', event => { window.kept = event.persisted })")
+    page.goto(f"{site.url}/ui/")
+    site.call("POST", f"/collections/{collection}/ingestion-jobs/{job}/cancel")
+    page.go_back(wait_until="commit")
+    expect(dialog(page).locator(".job-state")).to_contain_text("Cancelled")
+    assert page.evaluate("[window.mine, window.kept]") == [True, True]  # it is the page that was left
+    expect(page.locator("dialog#sure")).not_to_be_visible()  # its question is of no use any more
+    expect(row(page, job)).to_have_attribute("data-status", "cancelled")
+    page.keyboard.press("Escape")
+    expect(dialog(page)).not_to_be_visible()
+    expect(page).to_have_url(f"{site.url}/ui/collections/{collection}")
+
+
+def test_a_page_at_rest_asks_once_when_it_is_shown_again(remembering: Browser, site: Site) -> None:
+    collection = site.create_collection("At rest", owner="ana")
+    site.wait(collection, site.upload(collection, "first.txt", TEXT.encode()))
+    page = remembering.new_page()
+    log_in(page, site)
+    page.goto(f"{site.url}/ui/collections/{collection}")
+    expect(page.locator("#jobs tbody tr")).to_have_count(1)
+    page.evaluate("window.mine = true")
+    asked = ticks(page)
+    page.goto(f"{site.url}/ui/")
+    site.wait(collection, site.upload(collection, "second.txt", f"2 {TEXT}".encode()))
+    page.go_back(wait_until="commit")
+    expect(page.locator("#jobs tbody tr")).to_have_count(2)
+    assert page.evaluate("window.mine")
+    assert len(asked) == 1
+    # Chromium also says that the page is visible again. Where a browser does not, this alone has to do.
+    site.wait(collection, site.upload(collection, "third.txt", f"3 {TEXT}".encode()))
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    expect(page.locator("#jobs tbody tr")).to_have_count(3)
 
 
 # -- Who sees what ----------------------------------------------------------------------------------
@@ -501,6 +701,21 @@ def test_pasted_text_is_read_and_answers_questions_with_its_place(page: Page, si
     picture(page, "pages-ask")
 
 
+def test_on_a_phone_the_button_to_ask_is_as_wide_as_its_question(enter: Any, site: Site) -> None:
+    page = enter(**PHONE)
+    page.goto(f"{site.url}/ui/collections/{site.create_collection('Thumb', owner='ana')}/ask")
+    button = page.get_by_role("button", name="Ask", exact=True)
+    box, line = button.bounding_box(), page.locator("#q").bounding_box()
+    assert box
+    assert line
+    assert box["width"] == line["width"]
+    middle = button.evaluate(
+        "node => { const words = document.createRange(); words.selectNodeContents(node);"
+        " const box = words.getBoundingClientRect(); return box.left + box.width / 2; }"
+    )
+    assert abs(middle - (box["x"] + box["width"] / 2)) < 2
+
+
 def test_the_pages_speak_spanish_to_whoever_does(make_page: Any, site: Site, picture: Any) -> None:
     page = make_page(locale="es-ES")
     page.goto(f"{site.url}/ui/login")
@@ -554,7 +769,7 @@ def test_no_page_breaks_a_rule_of_accessibility(
     enter: Any, make_page: Any, site: Site, look: str, picture: Any
 ) -> None:
     collection = site.create_collection(f"Rules {look}", owner="ana", description="What is seen by everybody")
-    done = site.upload(collection, "done.txt", TEXT.encode())
+    done = site.upload(collection, "done.txt", TEXT.encode(), params={"chunk_size": 100, "chunk_overlap": 0})
     failed = site.upload(collection, "failed.pdf", b"nothing", plugin="markitdown_ingest")
     for job in (done, failed):
         site.wait(collection, job)
@@ -580,6 +795,7 @@ def test_no_page_breaks_a_rule_of_accessibility(
         "new": "/ui/collections/new",
         "change": f"{base}/change",
         "delete": f"{base}/delete",
+        "preview-gone": f"{base}/preview/1",
     }.items():
         page.goto(f"{site.url}{address}")
         checked(page, f"{look}-{name}", picture)
@@ -684,3 +900,53 @@ def test_two_ways_to_cut_are_compared_before_one_is_taken_in(
     assert site.expect("GET", f"/collections/{collection}/ingestion-jobs")["total"] == 0
     second.get_by_role("button", name="Take it in like this").click()
     expect(dialog(page).locator(".job-state")).to_contain_text(f"{counts[1]} chunks")
+
+
+def test_a_wrong_setting_keeps_the_comparison_while_it_goes_on(
+    page: Page, site: Site, tmp_path: Path, picture: Any
+) -> None:
+    collection = site.create_collection("Mistaken", owner="ana")
+    (tmp_path / "cells.txt").write_text(TEXT)
+    page.goto(f"{site.url}/ui/collections/{collection}/add")
+    read_slowly(page)
+    page.locator("#pick-preview").set_input_files(tmp_path / "cells.txt")
+    expect(page.locator(".side progress")).to_be_visible()
+    page.locator(".side").get_by_text("Try other settings").click()
+    page.locator("#sides .params").evaluate("form => { form.noValidate = true }")
+    steps = page.get_by_label("in how many steps it reports")
+    steps.fill("1.5")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(f"{request.method} {request.url}"))
+    page.get_by_role("button", name="Compare with these").click()
+    expect(steps).to_have_attribute("aria-invalid", "true")
+    expect(steps).to_be_focused()
+    expect(steps).to_have_value("1.5")
+    expect(page).to_have_url(re.compile(r"/preview/\d+$"))
+    expect(page.locator(".side .cut-count")).to_be_visible()  # it was kept fresh
+    expect(page.locator(".field .wrong")).to_contain_text("steps")
+    expect(steps).to_have_value("1.5")
+    checked(page, "light-preview-wrong", picture)
+    page.reload()
+    expect(page.locator(".side .cut-count")).to_be_visible()
+    assert [one.split()[0] for one in asked].count("POST") == 1
+
+
+def test_of_several_addresses_the_first_is_previewed_and_all_are_taken_in(
+    enter: Any, site: Site, web: WebSite, picture: Any
+) -> None:
+    collection = site.create_collection("Several", owner="ana")
+    for name in ("one", "two"):
+        web.article(f"/{name}", f"The course {name} begins in September and ends in June. " * 20)
+    page = enter(**PHONE)
+    page.goto(f"{site.url}/ui/collections/{collection}/add?kind=web")
+    page.get_by_label("Addresses of web pages").fill(f"{web.url}/one\n{web.url}/two")
+    page.get_by_label("How many links away").fill("0")
+    page.get_by_role("button", name="Preview the first").click()
+    expect(page.locator(".note")).to_contain_text("This is a preview of the first of 2 addresses.")
+    page.get_by_text("All 2 addresses").click()
+    expect(page.locator(".note li")).to_have_text([f"{web.url}/one", f"{web.url}/two"])
+    page.get_by_role("button", name="Take all 2 in like this").wait_for()
+    checked(page, "phone-preview-several", picture)
+    page.get_by_role("button", name="Take all 2 in like this").click()
+    expect(page.get_by_text("2 sources are taken in.")).to_be_visible()
+    expect(page.locator("#jobs tbody tr[data-status=completed]")).to_have_count(2)

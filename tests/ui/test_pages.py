@@ -1,6 +1,10 @@
 """The pages by themselves: who sees what, what is refused, what hostile values become, what they cost."""
 
+import json
 import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +12,7 @@ import pytest
 from django.conf import settings as django_settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import OperationalError, connection
+from django.template.loader import render_to_string
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -126,6 +131,19 @@ def test_an_address_that_is_only_sent_to_is_answered_by_a_page(ana: Client, coll
         answer = ana.get(address)
         assert answer.status_code == 405
         assert "This was not done" in answer.content.decode()
+
+
+@pytest.mark.parametrize("address", [*READS, "/ui/", "/ui/collections/new", "/ui/login"])
+def test_what_can_be_looked_at_answers_those_who_ask_for_its_head(
+    ana: Client, client: Client, collection: Collection, address: str
+) -> None:
+    job = make_job(collection)
+    reader = client if address == "/ui/login" else ana
+    target = address if address.startswith("/ui/") else base(collection) + address.format(job=job.pk)
+    answer = reader.head(target)
+    assert answer.status_code == 200
+    assert answer.content == b""
+    assert answer["Content-Security-Policy"] == CONTENT_SECURITY_POLICY
 
 
 def test_a_page_that_was_sent_a_form_offers_no_way_back_to_it(ana: Client, collection: Collection) -> None:
@@ -383,6 +401,40 @@ def test_a_verb_that_fits_none_of_the_chosen_says_so(ana: Client, collection: Co
     assert ana.post(f"{base(collection)}/many", {"verb": "rename", "jobs": [job.pk]}).status_code == 403
 
 
+@pytest.mark.parametrize(
+    ("query", "known"),
+    [("", [2, 3, 6]), ("status=failed", [2, 0, 2]), ("status=pending", [0, 2, 2]), ("q=report", [None, None, 6])],
+)
+def test_the_buttons_know_how_many_of_all_that_match_they_are_for(
+    ana: Client, collection: Collection, query: str, known: list[int | None]
+) -> None:
+    for status in ("failed", "failed", "pending", "pending", "processing", "cancelled", "deleted"):
+        make_job(collection, status)
+    page = text_of(ana.get(f"{base(collection)}?{query}"))
+    found = re.findall(r'<button[^>]* name="verb" value="(\w+)"[^>]* data-all="(\d*)"', page)
+    assert found == [
+        (verb, "" if number is None else str(number))
+        for verb, number in zip(("retry", "cancel", "delete"), known, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_the_script_asks_in_the_words_of_the_server(ana: Client, collection: Collection, language: str) -> None:
+    job = make_job(collection, FileStatus.FAILED)
+    other = make_job(collection, FileStatus.FAILED)
+    page = text_of(ana.get(base(collection), headers={"accept-language": language}))
+    for verb, jobs in (("delete", [job.pk]), ("retry", [job.pk, other.pk])):
+        form = {"verb": verb, "jobs": jobs}
+        asked = unescape(text_of(ana.post(f"{base(collection)}/many", form, headers={"accept-language": language})))
+        attribute = "one" if len(jobs) == 1 else "many"
+        found = re.search(rf'value="{verb}"[^>]* data-{attribute}="([^"]*)"', page)
+        assert found
+        title, consequence, yes = json.loads(unescape(found[1]))
+        assert f"<h1>{title.replace('{number}', str(len(jobs)))}</h1>" in asked
+        assert f"<p>{consequence}</p>" in asked
+        assert f">{yes}</button>" in asked
+
+
 @pytest.mark.parametrize("number", ["9" * 5000, "9" * 19, "-1", "²", "x", ""])
 def test_numbers_that_no_job_can_have_choose_none(ana: Client, collection: Collection, number: str) -> None:
     job = make_job(collection, FileStatus.FAILED)
@@ -559,6 +611,21 @@ def test_a_form_has_a_field_for_each_parameter_with_what_it_declares(installed: 
             assert {key for key, _ in field.choices if key} == set(map(str, spec.get("enum", ())))
 
 
+def form_of(info: Any, **options: Any) -> str:
+    return render_to_string("ui/_fields.html", {"fields": fields(info, **options), "mark": "x"})
+
+
+def test_settings_are_folded_away_only_behind_others(installed: Any) -> None:
+    folded, open_ = '<details class="fold" id="more-x">', '<details class="fold" id="more-x" open>'
+    assert folded in form_of(installed["simple_ingest"])
+    specs = {"depth": {"type": "integer", "default": 1}}
+    odd = replace(installed["simple_ingest"], parameters=specs)
+    assert open_ in form_of(odd)
+    assert open_ in form_of(replace(odd, parameters={"_note": {"type": "info", "description": "Mind."}, **specs}))
+    assert folded in form_of(replace(odd, parameters={"chunk_size": {"type": "integer", "default": 1}, **specs}))
+    assert "<details" not in form_of(replace(odd, parameters={"chunk_size": {"type": "integer", "default": 1}}))
+
+
 def test_a_form_left_as_it_is_says_what_the_defaults_say(installed: Any) -> None:
     from plugins.parameters import validate
 
@@ -630,6 +697,13 @@ def test_spans_are_said_as_people_say_them(seconds: float | None, said: str) -> 
 def test_an_estimate_is_a_range_only_where_it_is_one() -> None:
     assert words.range_of(19.6, 20.3) == "about 20 s"
     assert words.range_of(20, 180) == "20 s – 3 min"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.2, "1 s"), (3.7, "3 s"), (119.9, "119 s"), (150, "2 min"), (9000, "2 h"), (200_000, "2 d")]
+)
+def test_what_goes_on_is_told_in_whole_units(seconds: float, said: str) -> None:
+    assert words.elapsed(datetime.now(UTC) - timedelta(seconds=seconds)) == said
 
 
 def test_sizes_are_said_as_people_say_them() -> None:

@@ -1,6 +1,7 @@
 """Previews on the pages: begun from the form, compared, and taken in without being sent again."""
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from django.test import Client
 
 from collections_app.models import Collection, Document
 from ingestion import preview, services, storage
+from ingestion.housekeeping import expire_previews
 from ingestion.models import FileRegistry, FileStatus, JobKind
 from tests.ingestion.factories import work
 
@@ -124,6 +126,148 @@ def test_a_preview_is_its_owners_alone_and_in_no_list(ana: Client, ben: Client, 
     page = ana.get(f"/ui/collections/{collection.pk}").content.decode()
     assert "cells.txt" not in page
     assert "Nothing here yet" in page
+
+
+def test_of_a_preview_that_is_gone_it_is_said_where_to_begin_anew(
+    ana: Client, ben: Client, collection: Collection
+) -> None:
+    job = of_file(ana, collection)
+    base = f"/ui/collections/{collection.pk}"
+    FileRegistry.objects.update(created_at=job.created_at - preview.PREVIEW_KEPT - timedelta(minutes=1))
+    expire_previews()  # cancels what still waits
+    expire_previews()
+    for answer in (
+        shown(ana, job),
+        ana.post(f"{base}/preview/{job.pk}/again"),
+        ana.post(f"{base}/preview/{job.pk}/take-in"),
+    ):
+        assert answer.status_code == 404
+        page = answer.content.decode()
+        assert "A preview is kept for an hour" in page
+        assert f'href="{base}/add"' in page
+    assert shown(ana, job, HTTP_X_REQUESTED_WITH="fetch").status_code == 404
+    hidden = shown(ben, job).content.decode()
+    assert "There is nothing here" in hidden
+    assert "preview is kept" not in hidden
+    assert "preview is kept" not in ana.get(f"{base}/jobs/{job.pk}").content.decode()
+
+
+def field_named(page: str, name: str, value: str) -> list[str]:
+    return [tag for tag in re.findall(r"<input[^>]*>", page) if f'name="param-{name}"' in tag and f'"{value}"' in tag]
+
+
+def test_a_wrong_setting_is_said_at_its_field_and_the_other_side_stays(ana: Client, collection: Collection) -> None:
+    first = of_file(ana, collection, **{"param-chunk_size": "300", "param-chunk_overlap": "0"})
+    target = f"/ui/collections/{collection.pk}/preview"
+    ana.post(f"{target}/{first.pk}/again", {"first": first.pk, "param-chunk_size": "900"})
+    second = FileRegistry.objects.latest("pk")
+    page = shown(ana, first, second).content.decode()
+    both = f'name="first" value="{first.pk}"><input type="hidden" name="beside" value="{second.pk}"'
+    assert page.count(both) == 2  # in the form of each side
+    form = {"first": first.pk, "beside": second.pk, "param-chunk_size": "800", "param-chunk_overlap": "850"}
+    answer = ana.post(f"{target}/{second.pk}/again", form)
+    assert answer.status_code == 422
+    page = answer.content.decode()
+    assert FileRegistry.objects.count() == 2
+    assert page.count('class="card side"') == 2
+    assert f'data-address="{target}/{first.pk}?beside={second.pk}"' in page
+    assert field_named(page, "chunk_size", "300")  # the first side as it was
+    assert field_named(page, "chunk_size", "800")  # the other as it was entered
+    (wrong,) = field_named(page, "chunk_overlap", "850")
+    said = f"wrong-side-{second.pk}-chunk_overlap"
+    assert 'aria-invalid="true" autofocus' in wrong
+    assert f'aria-describedby="{said}"' in wrong
+    assert re.search(rf'id="{said}">chunk_overlap \(850\) must be smaller than chunk_size \(800\)', page)
+    assert page.count("must be smaller than") == 1  # there, and nowhere else
+    opened = re.search(rf'id="side-{second.pk}-settings" open', page)
+    assert opened
+    assert f'id="side-{first.pk}-settings">' in page
+
+    # What is no fault of a field is said above, and both sides stay too.
+    answer = ana.post(f"{target}/{second.pk}/again", {**form, "plugin": "nonsense"})
+    page = answer.content.decode()
+    assert "There is no plugin named" in page
+    assert page.count('class="card side"') == 2
+
+
+def test_a_folded_field_that_is_wrong_is_unfolded(ana: Client, collection: Collection) -> None:
+    first = of_file(ana, collection)
+    form = {"param-splitter_type": "Nonsense"}
+    page = ana.post(f"/ui/collections/{collection.pk}/preview/{first.pk}/again", form).content.decode()
+    assert re.search(rf'id="more-side-{first.pk}" open', page)
+    assert re.search(r'<select[^>]* name="param-splitter_type"[^>]* aria-invalid="true"', page)
+
+
+def test_a_preview_that_is_not_taken_in_keeps_the_other_side(
+    ana: Client, collection: Collection, settings: Any
+) -> None:
+    first = of_file(ana, collection)
+    target = f"/ui/collections/{collection.pk}/preview"
+    ana.post(f"{target}/{first.pk}/again", {"first": first.pk, "param-chunk_size": "900"})
+    second = FileRegistry.objects.latest("pk")
+    settings.KB_MIN_FREE_MB = 2**40
+    answer = ana.post(f"{target}/{second.pk}/take-in", {"first": first.pk, "beside": second.pk})
+    assert answer["Location"] == f"{target}/{first.pk}?beside={second.pk}"
+
+
+ADDRESSES = ["https://example.org/a", "https://example.org/b?k=1", "example.org/c"]
+
+
+def test_all_addresses_are_taken_in_as_the_preview_of_the_first_decides(ana: Client, collection: Collection) -> None:
+    form = {"kind": "web", "addresses": "\n".join([*ADDRESSES, ADDRESSES[0]]), "plugin": "url_ingest",
+            "param-limit": "50"}  # fmt: skip
+    address = begin(ana, collection, **form)["Location"]
+    first = FileRegistry.objects.get()
+    assert first.plugin_params["url"] == ADDRESSES[0]
+    page = ana.get(address).content.decode()
+    assert "This is a preview of the first of 3 addresses." in page
+    assert all(f"<li>{one}</li>" in page for one in ADDRESSES)
+
+    target = f"/ui/collections/{collection.pk}/preview"
+    again = {"first": first.pk, "param-chunk_size": "700", "param-limit": "50"}
+    ana.post(f"{target}/{first.pk}/again", again)
+    second = FileRegistry.objects.latest("pk")
+    assert "first of 3 addresses" in shown(ana, first, second).content.decode()
+    choice = {"first": first.pk, "beside": second.pk, "param-limit": "50"}
+    answer = ana.post(f"{target}/{second.pk}/take-in", choice, follow=True)
+    assert "3 sources are taken in." in answer.content.decode()
+    made = FileRegistry.objects.ingestions().order_by("pk")
+    assert [job.plugin_params["url"] for job in made] == [*ADDRESSES[:2], f"https://{ADDRESSES[2]}"]
+    assert [job.original_filename for job in made] == ADDRESSES
+    for job in made:
+        assert (job.plugin_params["chunk_size"], job.plugin_params["limit"]) == (700, 50)
+
+    answer = ana.post(f"{target}/{second.pk}/take-in", choice, follow=True)
+    assert "3 are there already." in answer.content.decode()
+    assert made.count() == 3
+
+
+def test_what_one_of_several_addresses_is_refused_for_keeps_no_other_out(ana: Client, collection: Collection) -> None:
+    addresses = f"{ADDRESSES[0]} ftp://example.org/file {ADDRESSES[1]}"
+    begin(ana, collection, kind="web", addresses=addresses)
+    first = FileRegistry.objects.get()
+    answer = ana.post(f"/ui/collections/{collection.pk}/preview/{first.pk}/take-in", {"first": first.pk}, follow=True)
+    page = answer.content.decode()
+    assert "2 sources are taken in." in page
+    assert 'class="message error"' in page
+
+
+def test_addresses_that_were_sent_together_are_their_senders_alone(
+    ana: Client, staff: Client, collection: Collection
+) -> None:
+    begin(ana, collection, kind="video", addresses="https://youtu.be/aaaaaaaaaaa https://youtu.be/bbbbbbbbbbb")
+    job = FileRegistry.objects.get()
+    assert "first of 2 addresses" in shown(ana, job).content.decode()
+    assert "first of 2" not in shown(staff, job).content.decode()
+    staff.post(f"/ui/collections/{collection.pk}/preview/{job.pk}/take-in", {"first": job.pk})
+    assert FileRegistry.objects.ingestions().count() == 1  # what its page said
+
+
+def test_more_addresses_than_can_be_taken_in_are_not_previewed(ana: Client, collection: Collection) -> None:
+    many = " ".join(f"https://example.org/{number}" for number in range(201))
+    answer = begin(ana, collection, kind="web", addresses=many)
+    assert "At most 200 addresses at once." in answer.content.decode()
+    assert not FileRegistry.objects.exists()
 
 
 def test_an_ordinary_job_is_no_preview(ana: Client, collection: Collection) -> None:
