@@ -273,8 +273,7 @@ def _latest_failures() -> Prepared:
     """Their numbers come from the index alone. Where SQLite has statistics, it would read all failures otherwise."""
     latest = FileRegistry.objects.filter(collection_id=COLLECTION).ingestions().failed().order_by("-updated_at", "-id")
     numbers = latest.values("pk")[:LATEST_FAILURES]
-    found = FileRegistry.objects.filter(pk__in=numbers, collection__deleted_at__isnull=True)
-    return Prepared(_columns(found.order_by("-updated_at", "-id")))
+    return Prepared(_columns(FileRegistry.objects.filter(pk__in=numbers, collection__deleted_at__isnull=True)))
 
 
 @lru_cache(maxsize=1)
@@ -284,7 +283,8 @@ def _longest_running() -> Prepared:
 
 def latest_failures(collection_id: int) -> list[dict[str, Any]]:
     """Newest first."""
-    return [job_object(JobRow._make(row)) for row in _latest_failures().rows(collection=collection_id)]
+    found = [JobRow._make(row) for row in _latest_failures().rows(collection=collection_id)]
+    return [job_object(row) for row in sorted(found, key=lambda row: (row.updated_at, row.id), reverse=True)]
 
 
 def longest_running(collection_id: int) -> dict[str, Any] | None:
