@@ -78,11 +78,14 @@ def submit(
     return services.register(job, f"Submitted for a preview by {info.name}", keep=keep, remember=remember)
 
 
-def ingest(preview: FileRegistry, params: Mapping[str, Any]) -> FileRegistry:
+def ingest(
+    preview: FileRegistry, params: Mapping[str, Any], *, on_duplicate: str = services.OnDuplicate.SKIP
+) -> FileRegistry:
     """Take the source of *preview* in for good, with its parameters or *params* instead. It need not be sent again.
 
     :param preview: limits that hold for previews only are not carried over
-    :raises DuplicateFound: the collection has it already
+    :param on_duplicate: what to do when the collection has the same source already
+    :raises DuplicateFound: ``skip`` was asked for, and there is one
     :raises UnknownPlugin, InvalidParameters, WrongState, storage.NoSpace, CollectionGone:
     """
     info = services.plugin(preview.plugin_name)
@@ -96,12 +99,14 @@ def ingest(preview: FileRegistry, params: Mapping[str, Any]) -> FileRegistry:
         raise storage.NoSpace(storage.NO_SPACE)
 
     def refuse_duplicate() -> None:
-        Collection.objects.select_for_update().filter(pk=preview.collection_id).first()
-        duplicates.refuse(preview.collection, info.name, clean, source_hash)
+        if on_duplicate == services.OnDuplicate.SKIP:
+            Collection.objects.select_for_update().filter(pk=preview.collection_id).first()
+            duplicates.refuse(preview.collection, info.name, clean, source_hash)
 
     job = FileRegistry(
         collection=preview.collection,
         source_hash=source_hash,
+        replaces_duplicates=on_duplicate == services.OnDuplicate.REPLACE,
         plugin_name=info.name,
         plugin_params=clean,
         **source,

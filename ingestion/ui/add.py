@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.text import slugify
@@ -272,14 +272,13 @@ def submitted(
     """
     info = plugin(plugin_name)
     given = entered(info, request.POST) if request.POST.get("plugin") == plugin_name else {}
-    wanted = request.POST.get("on_duplicate", "")
     try:
         return services.submit(
             found,
             plugin_name,
             {**given, **(extra or {})},
             upload=upload,
-            on_duplicate=wanted if wanted in OnDuplicate.values else OnDuplicate.SKIP,
+            on_duplicate=on_duplicate(request.POST),
             **source,
         )
     except services.InvalidParameters as error:
@@ -289,6 +288,12 @@ def submitted(
         raise Refused(translated(error), 507) from error
     except (services.UnknownPlugin, services.WrongPluginKind, CollectionGone, sources.WrongAddresses) as error:
         raise Refused(translated(error)) from error
+
+
+def on_duplicate(form: QueryDict) -> str:
+    """What to do with a source that is there already; it is skipped unless the form says otherwise."""
+    wanted = form.get("on_duplicate", "")
+    return wanted if wanted in OnDuplicate.values else str(OnDuplicate.SKIP)
 
 
 def plugin(name: str) -> PluginInfo:

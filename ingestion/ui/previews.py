@@ -29,6 +29,7 @@ from ingestion.ui.add import (
     Refused,
     addresses_of,
     form_of,
+    on_duplicate,
     one_by_one,
     plugin,
     said,
@@ -187,18 +188,18 @@ def compared(form: QueryDict, job: FileRegistry) -> list[int]:
 def take_in(request: HttpRequest, found: Collection, job_id: int) -> HttpResponse:
     """This one, for good; with it all addresses that were sent together with its own."""
     job = preview_of(found, job_id)
-    limits = limits_in(request.POST)
+    limits, wish = limits_in(request.POST), on_duplicate(request.POST)
     numbers = compared(request.POST, job)
     others = together.others(request, found, numbers[0])
     if others and job.plugin_name in ADDRESSES.values():
-        each: list[Callable[[], FileRegistry]] = [partial(guarded, preview.ingest, job, limits)]
-        each += [partial(like, job, one, limits) for one in others]
+        each: list[Callable[[], FileRegistry]] = [partial(guarded, preview.ingest, job, limits, on_duplicate=wish)]
+        each += [partial(like, job, one, limits, wish) for one in others]
         jobs, refused_ones = one_by_one(request, each)
         if jobs:
             return to_jobs(request, found, jobs)
         return redirect(back_to(request, found, numbers)) if refused_ones else redirect("ui:collection", found.pk)
     try:
-        made = guarded(preview.ingest, job, limits)
+        made = guarded(preview.ingest, job, limits, on_duplicate=wish)
     except services.DuplicateFound as duplicate:
         messages.info(request, _("“%(name)s” is there already.") % {"name": job.original_filename})
         return redirect("ui:job", found.pk, duplicate.job.pk)
@@ -208,8 +209,10 @@ def take_in(request: HttpRequest, found: Collection, job_id: int) -> HttpRespons
     return redirect("ui:job", found.pk, made.pk)
 
 
-def like(job: FileRegistry, address: str, limits: Mapping[str, int]) -> FileRegistry:
+def like(job: FileRegistry, address: str, limits: Mapping[str, int], wish: str) -> FileRegistry:
     """Take *address* in with the settings of the preview *job*.
+
+    :param wish: what to do when it is there already
 
     :raises Refused, DuplicateFound:
     """
@@ -218,9 +221,8 @@ def like(job: FileRegistry, address: str, limits: Mapping[str, int]) -> FileRegi
     given = {name: value for name, value in preview.carried(job, info).items() if name not in left_out}
     (kind,) = (kind for kind, name in ADDRESSES.items() if name == info.name)
     params = {**given, **limits, ADDRESS_OF[kind]: address}
-    skip = services.OnDuplicate.SKIP
     made: FileRegistry = guarded(
-        services.submit, job.collection, info.name, params, on_duplicate=skip, **sources.named(address)
+        services.submit, job.collection, info.name, params, on_duplicate=wish, **sources.named(address)
     )
     return made
 
@@ -232,8 +234,10 @@ def back_to(request: HttpRequest, found: Collection, numbers: list[int]) -> str:
 
 
 def preview_address(form: QueryDict, collection: int, job: int, **more: Any) -> str:
-    """With what somebody set as a limit: the preview itself fetches less."""
-    query = urlencode({**more, **{f"{PREFIX}{name}": value for name, value in limits_in(form).items()}})
+    """With what somebody set as a limit, and for what is there already: the preview itself knows neither."""
+    wish = on_duplicate(form)
+    wishes = {"on_duplicate": wish} if wish != services.OnDuplicate.SKIP else {}
+    query = urlencode({**more, **wishes, **{f"{PREFIX}{name}": value for name, value in limits_in(form).items()}})
     return reverse("ui:preview", args=[collection, job]) + (f"?{query}" if query else "")
 
 
@@ -295,6 +299,7 @@ def compare(
         "collection": found,
         "sides": sides,
         "limits": {f"{PREFIX}{name}": value for name, value in limits.items()},
+        "on_duplicate": on_duplicate(request.POST if request.method == "POST" else request.GET),
         "first": sides[0],
         "beside": sides[1] if len(sides) > 1 else None,
         "others": [address_without_password(one) for one in others],

@@ -50,6 +50,31 @@ def test_a_limit_that_was_set_before_the_preview_holds_when_it_is_taken_in(ana: 
     assert FileRegistry.objects.latest("pk").plugin_params["limit"] == 50
 
 
+@pytest.mark.parametrize(("wish", "replaces"), [("replace", True), ("allow", False)])
+def test_what_becomes_of_a_source_that_is_there_is_carried_through_the_preview(
+    ana: Client, collection: Collection, wish: str, replaces: bool
+) -> None:
+    earlier = of_file(ana, collection)
+    work(earlier)
+    work(preview.ingest(earlier, {}))
+    file = SimpleUploadedFile("cells.txt", TEXT.encode(), "text/plain")
+    answer = begin(ana, collection, file=file, plugin="simple_ingest", on_duplicate=wish)
+    page = ana.get(answer["Location"]).content.decode()
+    assert f'name="on_duplicate" value="{wish}"' in page
+    job = FileRegistry.objects.latest("pk")
+    work(job)
+    beside = ana.post(
+        f"/ui/collections/{collection.pk}/preview/{job.pk}/again", {"first": job.pk, "on_duplicate": wish}
+    )
+    assert f"on_duplicate={wish}" in beside["Location"]
+    work(FileRegistry.objects.latest("pk"))
+    ana.post(f"/ui/collections/{collection.pk}/preview/{job.pk}/take-in", {"on_duplicate": wish})
+    taken = FileRegistry.objects.ingestions().latest("pk")
+    assert work(taken).status == FileStatus.COMPLETED
+    assert taken.replaces_duplicates is replaces
+    assert Document.objects.published().filter(collection=collection).count() == (1 if replaces else 2)
+
+
 def test_two_settings_are_compared_and_one_is_taken_in(ana: Client, collection: Collection) -> None:
     first = of_file(ana, collection, **{"param-chunk_size": "300", "param-chunk_overlap": "0"})
     assert first.kind == JobKind.PREVIEW
