@@ -24,7 +24,13 @@ STATUSES = {
 STAGES = {
     "waiting": _("Waiting"),
     "reading": _("Reading"),
-    "conversion": _("Reading"),
+    "fetching": _("Fetching"),
+    "conversion": _("Conversion"),
+    "image_extraction": _("Extracting pictures"),
+    "llm_descriptions": _("Describing pictures"),
+    "preview": _("Page to look at"),
+    "finalization": _("Finishing"),
+    "chunking": _("Splitting"),
     "adding": _("Adding chunks"),
     "embedding": _("Adding chunks"),
 }

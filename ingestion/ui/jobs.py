@@ -4,7 +4,7 @@ import json
 import time
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,7 @@ DIARY = 100  # latest entries
 CHUNKS = 20  # on a page of them
 AT_ONCE = 2000  # jobs that one request acts on
 STAGES = 40
+NO_STAGES = {"info", "warning"}  # notes of plugins, which the diary has too
 
 
 # -- The page ---------------------------------------------------------------------------------------
@@ -138,7 +139,7 @@ def details(request: HttpRequest, found: Collection, job: Mapping[str, Any]) -> 
         "diary": diary,
         "warnings": [event for event in diary if event.kind == "warning"],
         "remedy": remedy,
-        "stages_of_job": list(timed(stats)),
+        "stages_of_job": timed(stats),
         "artefacts": artefacts(job, files),
         "fields": fields(info, {**job["plugin_params"], **(remedy.params if remedy else {})}, addresses=True)
         if may_retry and info
@@ -147,8 +148,23 @@ def details(request: HttpRequest, found: Collection, job: Mapping[str, Any]) -> 
     }
 
 
-def timed(stats: Mapping[str, Any]) -> Iterator[tuple[str, float, float]]:
-    """Each stage's name, seconds, and share of the longest in percent. Rows of other servers may hold anything."""
+@dataclass(frozen=True)
+class Stage:
+    """What a run spent its time on.
+
+    :param share: of the longest, in percent
+    :param is_part: of the reading, as the plugin timed it
+    """
+
+    name: str
+    seconds: float
+    share: float
+    is_part: bool
+
+
+def timed(stats: Mapping[str, Any]) -> list[Stage]:
+    """The stages of a run; the reading before its parts, which the plugin timed. Rows of other servers may hold
+    anything."""
     given = stats.get("stage_timings")
     timings = [
         (str(one.get("stage", "")), one["duration_ms"] / 1000)
@@ -156,8 +172,13 @@ def timed(stats: Mapping[str, Any]) -> Iterator[tuple[str, float, float]]:
         if isinstance(one, Mapping) and isinstance(one.get("duration_ms"), int | float)
     ][-STAGES:]
     longest = max((seconds for _name, seconds in timings), default=0.0) or 1.0
-    for name, seconds in timings:
-        yield name, seconds, 100 * seconds / longest
+    whole = max((place for place, (name, _seconds) in enumerate(timings) if name == "conversion"), default=-1)
+    found = [
+        Stage("reading" if place == whole else name, seconds, 100 * seconds / longest, place < whole)
+        for place, (name, seconds) in enumerate(timings)
+        if name not in NO_STAGES
+    ]
+    return sorted(found, key=lambda stage: stage.name != "reading")  # all others stay as they came
 
 
 def artefacts(job: Mapping[str, Any], files: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -23,6 +23,7 @@ from ingestion.models import FileRegistry, FileStatus, JobKind
 from ingestion.ui import words
 from ingestion.ui.ask import excerpt, highlighted, link, place
 from ingestion.ui.fields import entered, fields
+from ingestion.ui.jobs import timed
 from ingestion.ui.listing import PAGE, Wanted, listed
 from ingestion.ui.pages import CONTENT_SECURITY_POLICY
 from plugins.catalogue import build_catalogue
@@ -715,3 +716,31 @@ def test_sizes_are_said_as_people_say_them() -> None:
 def test_every_address_of_the_pages_has_a_name_and_a_view() -> None:
     assert reverse("ui:job", args=[1, 2]) == "/ui/collections/1/jobs/2"
     assert django_settings.LOGIN_URL == "ui:login"
+
+
+# -- Stages of a job --------------------------------------------------------------------------------
+
+
+def timings(*stages: tuple[str, int]) -> dict[str, Any]:
+    return {"stage_timings": [{"stage": name, "duration_ms": duration} for name, duration in stages]}
+
+
+def test_the_reading_stands_before_the_parts_that_the_plugin_timed() -> None:
+    found = timed(
+        timings(("conversion", 800), ("warning", 0), ("preview", 200), ("chunking", 0), ("conversion", 1000),
+                ("embedding", 500))
+    )  # fmt: skip
+    assert [(stage.name, stage.seconds, stage.share, stage.is_part) for stage in found] == [
+        ("reading", 1.0, 100.0, False),
+        ("conversion", 0.8, 80.0, True),
+        ("preview", 0.2, 20.0, True),
+        ("chunking", 0.0, 0.0, True),
+        ("embedding", 0.5, 50.0, False),
+    ]
+
+
+@pytest.mark.parametrize(
+    "stats", [{}, {"stage_timings": 3}, {"stage_timings": [1, {"duration_ms": "x"}, {"stage": 1}]}]
+)
+def test_stages_of_other_servers_may_be_anything(stats: dict[str, Any]) -> None:
+    assert timed(stats) == []
