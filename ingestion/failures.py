@@ -199,6 +199,11 @@ def groups(wanted: Mapping[str, Any] | None = None, limit: int = MOST_GROUPS) ->
     )  # fmt: skip
     rows = list(counted)
     examples = _examples([row["latest"] for row in rows])
+    for row in rows:
+        if row["latest"] not in examples:  # it was retried or deleted since it was counted
+            others = failed.filter(error_code=row["error_code"], error_fingerprint=row["error_fingerprint"])
+            if other := _with_collection(others).order_by("-id").first():
+                examples[row["latest"]] = other
     return [
         FailureGroup(
             row["error_code"], row["error_fingerprint"], row["jobs"], row["first"], row["last"], examples[row["latest"]]
@@ -209,8 +214,11 @@ def groups(wanted: Mapping[str, Any] | None = None, limit: int = MOST_GROUPS) ->
 
 
 def _examples(ids: list[int]) -> dict[int, FileRegistry]:
-    found: JobQuerySet = FileRegistry.objects.filter(pk__in=ids).select_related("collection")
-    return {job.pk: job for job in found.defer("collection__embedding_api_key")}
+    return {job.pk: job for job in _with_collection(FileRegistry.objects.failed().filter(pk__in=ids))}
+
+
+def _with_collection(jobs: JobQuerySet) -> JobQuerySet:
+    return jobs.select_related("collection").defer("collection__embedding_api_key")
 
 
 def as_object(group: FailureGroup) -> dict[str, Any]:

@@ -10,15 +10,17 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from collections_app import services as collections
-from collections_app.models import Collection, Document
-from ingestion import hosts, idempotency, services, storage
-from ingestion.models import LIVE, FileRegistry, FileStatus, JobCount, JobEvent
+from collections_app.models import Collection, Document, VendorState
+from ingestion import hosts, idempotency, queue, services, storage
+from ingestion.models import LIVE, FileRegistry, FileStatus, JobCount, JobEvent, changed
 from ingestion.preview import PREVIEW_KEPT
 
 logger = logging.getLogger("kb.housekeeping")
 
 UNFINISHED_KEPT = timedelta(hours=24)  # how long a failed job's stored chunks and spool wait for its retry
 STRAY_SECONDS = 3600  # how old a folder without a row must be: younger ones may be uploads on their way
+# No try is ever put off that long; where one is, the clock was set back meanwhile.
+FURTHEST_TRY = timedelta(hours=1)
 ROWS_AT_ONCE = 200
 PREVIEWS_AT_ONCE = 50
 SHELVES = 256
@@ -28,7 +30,7 @@ _shelf = 0
 
 def sweep(seconds: float = 1.0) -> bool:
     """One round, of about *seconds*; True when more is left to do. What fails does not keep the rest from its turn."""
-    tasks = (withdraw_ownerless, reap_collections, expire_previews, sweep_shelf, idempotency.forget)
+    tasks = (bring_near, withdraw_ownerless, reap_collections, expire_previews, sweep_shelf, idempotency.forget)
     more = [attempt(task) for task in tasks]
     more.append(attempt(lambda: collections.reap(budget_seconds=seconds).more))
     return any(more)
@@ -40,6 +42,17 @@ def attempt(task: Callable[[], bool]) -> bool:
     except Exception:
         logger.exception("A task of housekeeping failed; it is tried again in the next round")
         return False
+
+
+def bring_near() -> bool:
+    """Tries that a clock set back has moved far away: of jobs that wait, and of vendors that are left alone."""
+    far = Now() + FURTHEST_TRY
+    jobs = FileRegistry.objects.pending().filter(not_before__gt=far).update(not_before=None, **changed())
+    vendors = VendorState.objects.filter(open_until__gt=far).update(open_until=Now(), updated_at=Now())
+    if jobs or vendors:
+        logger.warning("The clock was set back: %s jobs and %s vendors waited for a far time", jobs, vendors)
+        queue.ring()
+    return False
 
 
 def withdraw_ownerless() -> bool:

@@ -1,11 +1,14 @@
 """Groups of failures: what counts as the same reason, and what is advised."""
 
 import pytest
+from django.db import connection
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ingestion import failures
 from ingestion.fingerprint import LENGTH, fingerprint, pattern_of
+from ingestion.models import FileRegistry, FileStatus
+from tests.ingestion.factories import make_collection, make_job
 
 SAME = [
     ("report.pdf is encrypted.", "Übersicht 2.pdf is encrypted."),
@@ -43,3 +46,24 @@ def test_each_code_has_a_remedy_in_words(code):
     remedy = failures.remedy_for(code)
     assert remedy.action in {"retry", "retry_with", "mend_vendor", "mend_server", "nothing"}
     assert remedy.sentence.endswith(".")
+
+
+@pytest.mark.django_db
+def test_a_group_has_another_example_when_its_latest_is_retried_while_it_is_read():
+    collection = make_collection()
+    first, latest = (make_job(collection, FileStatus.FAILED) for _ in range(2))
+    FileRegistry.objects.update(error_fingerprint="abc")
+    retried = []
+
+    def retry_between(execute, sql, params, many, context):
+        answer = execute(sql, params, many, context)
+        if "GROUP BY" in sql and not retried:
+            retried.append(latest.pk)
+            latest.retry({})
+        return answer
+
+    with connection.execute_wrapper(retry_between):
+        (group,) = failures.groups()
+    assert retried
+    assert group.example == first
+    assert failures.as_object(group)["message"] == "The file is damaged."

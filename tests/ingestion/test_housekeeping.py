@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from django.db import transaction
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from collections_app import services as collections
-from collections_app.models import Chunk, ChunkVector, Collection, Document
+from collections_app.models import Chunk, ChunkVector, Collection, Document, VendorState
 from ingestion import housekeeping, services
 from ingestion.models import FileRegistry, FileStatus, JobCount, JobEvent
 from tests.ingestion.factories import make_collection, make_job
@@ -128,3 +129,18 @@ def test_the_name_of_a_deleted_collection_is_free_at_once():
     collection = make_collection("notes")
     services.delete_collection(collection)
     assert make_collection("notes").pk > collection.pk
+
+
+def test_what_waits_for_a_far_time_after_the_clock_was_set_back_is_tried_now():
+    collection = make_collection()
+    far, near = make_job(collection), make_job(collection)
+    FileRegistry.objects.filter(pk=far.pk).update(not_before=Now() + timedelta(days=3))
+    FileRegistry.objects.filter(pk=near.pk).update(not_before=Now() + timedelta(minutes=10))
+    VendorState.objects.create(key="a", vendor="openai", failures=4, open_until=Now() + timedelta(days=3))
+    VendorState.objects.create(key="b", vendor="openai", failures=4, open_until=Now() + timedelta(minutes=5))
+    version = FileRegistry.objects.get(pk=far.pk).version
+    housekeeping.bring_near()
+    assert list(FileRegistry.objects.due()) == [far]
+    assert FileRegistry.objects.get(pk=far.pk).version > version  # readers see it by their ETag
+    assert VendorState.objects.get(key="a").open_until <= timezone.now()
+    assert VendorState.objects.get(key="b").open_until > timezone.now()
