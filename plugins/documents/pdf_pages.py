@@ -1,6 +1,8 @@
 """PDFs as Markdown, page by page."""
 
 import io
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 
 from plugins.documents.archives import corrupt, encrypted
@@ -76,20 +78,21 @@ def _page_text(pdf: Any, index: int, tables: bool) -> str | None:
     return _quickly(pdf, index)
 
 
+@contextmanager
+def _text_page(pdf: Any, index: int) -> Iterator[Any]:
+    """:raises pypdfium2.PdfiumError: the page is damaged"""
+    with closing(pdf[index]) as page, closing(page.get_textpage()) as text_page:
+        yield text_page
+
+
 def _characters(pdf: Any, index: int) -> int:
     import pypdfium2
 
     try:
-        page = pdf[index]
-        try:
-            text_page = page.get_textpage()
-            count = int(text_page.count_chars())
-            text_page.close()
-        finally:
-            page.close()
+        with _text_page(pdf, index) as text_page:
+            return int(text_page.count_chars())
     except pypdfium2.PdfiumError:
         return 0
-    return count
 
 
 def _with_tables(pdf: Any, index: int) -> str | None:
@@ -116,13 +119,8 @@ def _quickly(pdf: Any, index: int) -> str | None:
     import pypdfium2
 
     try:
-        page = pdf[index]
-        try:
-            text_page = page.get_textpage()
+        with _text_page(pdf, index) as text_page:
             text = str(text_page.get_text_range())
-            text_page.close()
-        finally:
-            page.close()
     except pypdfium2.PdfiumError:
         return None
     # U+FFFE marks a hyphen that only the line's end put there
