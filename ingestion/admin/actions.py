@@ -1,9 +1,9 @@
 """What operators do to many jobs: confirmed with a count, done in steps of some seconds, with a result for each job."""
 
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
@@ -16,11 +16,10 @@ from collections_app.fields import is_storable
 from ingestion import bulk
 from ingestion.bulk import Outcome
 from ingestion.models import LIVE, FileRegistry, FileStatus, JobQuerySet
+from ingestion.steps import Step
 from ingestion.wire import redacted, without_masks
 
-STEP_SECONDS = 2.0  # then the page comes, and goes on by itself
 SHOWN = 20  # jobs that are named before they are acted on
-MOST_TOLD = 200  # refusals that are carried from step to step
 TEMPLATES = "admin/ingestion/fileregistry/"
 
 
@@ -102,7 +101,8 @@ def respond(model_admin: Any, request: HttpRequest, jobs: Any, verb: Verb) -> Ht
     step = Step.of(request.POST)
     if across:  # those that have come since the question were not asked about
         jobs = verb.eligible(jobs).filter(pk__lte=step.newest)
-    more = step.work(verb, jobs, request.user.get_username(), params)
+    options: dict[str, Any] = {"overrides": params} if params else {}
+    more = step.work(partial(verb.run, by=request.user.get_username(), **options), jobs)
     if "from_page" in request.POST and step.outcomes:
         return back_to_the_job(model_admin, request, step, verb)
     page = "working.html" if more else "done.html"
@@ -153,68 +153,6 @@ def given_params(request: HttpRequest, verb: Verb) -> dict[str, Any]:
     if not is_storable(params):
         raise ValueError("they hold characters that are not text")
     return without_masks(params)
-
-
-# -- Work -------------------------------------------------------------------------------------------
-
-
-class Step:
-    """How far the work has come; it is carried in the page's form from one step to the next.
-
-    ``refused`` holds number, name and reason of jobs that were left alone; ``newest`` the number of the last job that
-    there was when the operator was asked.
-    """
-
-    def __init__(self, newest: int, after: int, done: int, left_alone: int, refused: list[list[Any]]) -> None:
-        self.newest, self.after, self.done, self.left_alone, self.refused = newest, after, done, left_alone, refused
-        self.outcomes: list[Outcome] = []  # of this step
-
-    @classmethod
-    def of(cls, form: Mapping[str, Any]) -> "Step":
-        """As the form says; one that was tampered with only misleads who did it."""
-        try:
-            refused = json.loads(form.get("refused") or "[]")
-            newest, after = int(form.get("newest") or bulk.newest()), int(form.get("after") or -1)
-            numbers = int(form.get("done") or 0), int(form.get("left_alone") or 0)
-        except (ValueError, RecursionError):
-            return cls(bulk.newest(), -1, 0, 0, [])
-        return cls(newest, after, *numbers, refused if is_list_of_refusals(refused) else [])
-
-    def work(self, verb: Verb, jobs: Any, by: str, params: dict[str, Any]) -> bool:
-        """Go on for some seconds; True when more is left to do."""
-        ends = time.monotonic() + STEP_SECONDS
-        options: dict[str, Any] = {"overrides": params} if params else {}
-        while True:
-            batch = list(verb.run(jobs.filter(pk__gt=self.after), by=by, limit=bulk.AT_ONCE, **options))
-            for outcome in batch:
-                self.note(outcome)
-            if len(batch) < bulk.AT_ONCE:
-                return False
-            if time.monotonic() >= ends:
-                return True
-
-    def note(self, outcome: Outcome) -> None:
-        self.after = outcome.job_id
-        self.outcomes.append(outcome)
-        if outcome.done:
-            self.done += 1
-            return
-        self.left_alone += 1
-        if len(self.refused) < MOST_TOLD:
-            self.refused.append([outcome.job_id, outcome.job.original_filename, outcome.detail])
-
-    @property
-    def latest_done(self) -> list[Outcome]:
-        return [outcome for outcome in self.outcomes if outcome.done][-MOST_TOLD:]
-
-    @property
-    def refused_json(self) -> str:
-        return json.dumps(self.refused)
-
-
-def is_list_of_refusals(value: Any) -> bool:
-    rows = value if isinstance(value, list) else [None]
-    return all(isinstance(row, list) and len(row) == 3 and isinstance(row[0], int) for row in rows)
 
 
 # -- After ------------------------------------------------------------------------------------------

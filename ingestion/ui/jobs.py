@@ -1,21 +1,18 @@
 """The page of a collection: its jobs as they go on, and what is done with them, one or many."""
 
-import json
 import time
 import zlib
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import parse_etags
-from django.utils.translation import get_language, ngettext
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
@@ -24,11 +21,13 @@ from collections_app.models import Chunk, Collection, Document
 from collections_app.numbers import whole_number
 from ingestion import bulk, reads, services
 from ingestion.failures import remedy_for
-from ingestion.models import LIVE, FileRegistry, FileStatus, JobEvent, JobKind, JobQuerySet
+from ingestion.models import LIVE, FileRegistry, FileStatus, JobEvent, JobKind
 from ingestion.ui import access, figures, rows
+from ingestion.ui.confirm import unsure
 from ingestion.ui.fields import entered, fields
-from ingestion.ui.listing import Wanted, jobs_of, listed
-from ingestion.ui.pages import page, referring_page
+from ingestion.ui.listing import Wanted, job_address, list_address, listed
+from ingestion.ui.many import verbs
+from ingestion.ui.pages import page
 from ingestion.ui.phrases import translated
 from ingestion.ui.words import amount, remaining
 
@@ -289,169 +288,3 @@ def one_question(verb: str, job: FileRegistry) -> tuple[str, str, str]:
         % {"chunks": amount(job.document_count)},
         _("Delete it"),
     )
-
-
-# -- What is done with many -------------------------------------------------------------------------
-
-
-@page
-@require_POST
-def many(request: HttpRequest, collection_id: int) -> HttpResponse:
-    """Those that were chosen, or all that the page's filter matches."""
-    found = access.own_collection(request.user, collection_id)
-    verb = request.POST.get("verb", "")
-    if verb not in {"retry", "cancel", "delete"}:
-        raise PermissionDenied
-    jobs = chosen_jobs(request, found, verb)
-    if not jobs.exists():
-        messages.warning(request, _("None of the chosen jobs is in a status for this."))
-        return redirect(list_address(request, found))
-    if question := unsure(request, found, many_question(verb, jobs.count())):
-        return question
-    by = request.user.get_username()
-    verbs = {"retry": bulk.retry, "cancel": bulk.cancel, "delete": bulk.delete}
-    outcomes = list(verbs[verb](jobs, by=by, limit=AT_ONCE))
-    tell(request, verb, outcomes)
-    if len(outcomes) == AT_ONCE and (left := jobs.count()):
-        messages.info(request, _("%(number)s are left. Do it again for the rest.") % {"number": amount(left)})
-    return redirect(list_address(request, found))
-
-
-def chosen_jobs(request: HttpRequest, found: Collection, verb: str) -> JobQuerySet:
-    """Of the chosen jobs those that the verb can do something to. All that match are those that the page could show:
-    what came later was not meant."""
-    if request.POST.get("all"):
-        newest = whole_number(request.POST.get("newest", ""))
-        newest = bulk.newest() if newest is None else newest
-        jobs = jobs_of(found, Wanted.of(request.GET.dict())).filter(pk__lte=newest)
-    else:
-        numbers = [whole_number(text) for text in request.POST.getlist("jobs")[:AT_ONCE]]
-        jobs = FileRegistry.objects.ingestions().filter(
-            collection=found, pk__in=[number for number in numbers if number is not None]
-        )
-    return jobs.failed() if verb == "retry" else jobs.live() if verb == "cancel" else jobs
-
-
-def many_question(verb: str, number: int, shown: str = "") -> tuple[str, str, str]:
-    """:param shown: the number as it stands in the question"""
-    count = {"number": shown or amount(number)}
-    if verb == "retry":
-        return (
-            ngettext("Retry %(number)s failed job?", "Retry %(number)s failed jobs?", number) % count,
-            ngettext(
-                "It is queued again with the parameters that it had.",
-                "They are queued again with the parameters that they had.",
-                number,
-            ),
-            _("Retry"),
-        )
-    if verb == "cancel":
-        return (
-            ngettext("Cancel %(number)s job?", "Cancel %(number)s jobs?", number) % count,
-            ngettext(
-                "It stops within a second. Nothing of it will be found or kept.",
-                "They stop within a second. Nothing of them will be found or kept.",
-                number,
-            ),
-            ngettext("Cancel it", "Cancel them", number),
-        )
-    return (
-        ngettext("Delete %(number)s job?", "Delete %(number)s jobs?", number) % count,
-        ngettext(
-            "Its file and all its chunks are removed for good. This cannot be undone.",
-            "Their files and all their chunks are removed for good. This cannot be undone.",
-            number,
-        ),
-        ngettext("Delete the job", "Delete them", number),
-    )
-
-
-@dataclass(frozen=True)
-class Verb:
-    """A button above the list, and what the page's script asks before it does anything.
-
-    :param fits: statuses of the jobs that it can do something to; empty for all
-    :param all: how many of those that match the page's filter it can do something to, None where nobody has counted
-    :param one: JSON of title, consequence and button, with ``{number}`` for it; *many* for several
-    """
-
-    name: str
-    word: str
-    fits: str
-    all: int | None
-    one: str
-    many: str
-
-
-FITTING = {"retry": (FileStatus.FAILED,), "cancel": LIVE, "delete": ()}
-
-
-def verbs(wanted: Wanted, total: int, counts: Mapping[str, int]) -> list[Verb]:
-    """:param total: jobs that match the filter
-    :param counts: the collection's jobs by status
-    """
-    words = {"retry": _("Retry"), "cancel": _("Cancel"), "delete": _("Delete")}
-    return [
-        Verb(
-            name,
-            word,
-            " ".join(FITTING[name]),
-            fitting(FITTING[name], wanted, total, counts),
-            *(json.dumps(many_question(name, number, "{number}")) for number in (1, 2)),
-        )
-        for name, word in words.items()
-    ]
-
-
-def fitting(statuses: Sequence[str], wanted: Wanted, total: int, counts: Mapping[str, int]) -> int | None:
-    """How many of all that match are in one of *statuses*, as far as it is known without counting."""
-    if not statuses:
-        return total
-    if wanted.status:
-        return total if wanted.status in statuses else 0
-    return None if wanted.text else sum(counts[status] for status in statuses)
-
-
-def tell(request: HttpRequest, verb: str, outcomes: Iterable[bulk.Outcome]) -> None:
-    """What became of them, and why some were left alone."""
-    found = list(outcomes)
-    done = sum(outcome.done for outcome in found)
-    count = {"number": amount(done)}
-    said = {
-        "retry": ngettext("%(number)s job is queued again.", "%(number)s jobs are queued again.", done),
-        "cancel": ngettext("%(number)s job is cancelled.", "%(number)s jobs are cancelled.", done),
-        "delete": ngettext("%(number)s job is deleted.", "%(number)s jobs are deleted.", done),
-    }
-    if done:
-        messages.success(request, said[verb] % count)
-    for reason, number in Counter(outcome.detail for outcome in found if not outcome.done).most_common(3):
-        left = ngettext("%(number)s was left alone: %(reason)s", "%(number)s were left alone: %(reason)s", number)
-        messages.warning(request, left % {"number": amount(number), "reason": translated(reason)})
-
-
-# -- Ways back, and questions -----------------------------------------------------------------------
-
-
-def unsure(request: HttpRequest, found: Collection, question: tuple[str, str, str]) -> HttpResponse | None:
-    """The question as a page, unless it was answered: the page's script asks without leaving it."""
-    if request.POST.get("sure") == "1":
-        return None
-    title, consequence, button = question
-    carried = [(name, value) for name in request.POST for value in request.POST.getlist(name)]
-    context = {
-        "title": title,
-        "consequence": consequence,
-        "button": button,
-        "carried": [pair for pair in carried if pair[0] != "csrfmiddlewaretoken"],
-        "back": referring_page(request) or list_address(request, found),
-        "action": request.get_full_path(),
-    }
-    return render(request, "ui/confirm.html", context)
-
-
-def list_address(request: HttpRequest, found: Collection) -> str:
-    return reverse("ui:collection", args=[found.pk]) + Wanted.of(request.GET.dict()).query()
-
-
-def job_address(request: HttpRequest, found: Collection, job_id: int) -> str:
-    return reverse("ui:job", args=[found.pk, job_id]) + Wanted.of(request.GET.dict()).query()

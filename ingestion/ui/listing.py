@@ -7,6 +7,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.db.models import F, Q
+from django.http import HttpRequest
+from django.urls import reverse
 
 from collections_app.models import Collection
 from ingestion import filters, reads
@@ -141,3 +143,11 @@ def page_of(collection: Collection, wanted: Wanted, *, simple: bool) -> list[Job
     found = FileRegistry.objects.filter(pk__in=numbers).values_list(*JobRow._fields)
     rows = {row[0]: JobRow._make(row) for row in found}
     return [rows[number] for number in numbers if number in rows]
+
+
+def list_address(request: HttpRequest, found: Collection) -> str:
+    return reverse("ui:collection", args=[found.pk]) + Wanted.of(request.GET.dict()).query()
+
+
+def job_address(request: HttpRequest, found: Collection, job_id: int) -> str:
+    return reverse("ui:job", args=[found.pk, job_id]) + Wanted.of(request.GET.dict()).query()

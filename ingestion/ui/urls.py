@@ -5,7 +5,7 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_protect
 from django.views.i18n import set_language
 
-from ingestion.ui import add, ask, jobs, previews, shelf
+from ingestion.ui import add, ask, jobs, many, previews, shelf
 from ingestion.ui.pages import public_page, unknown
 
 app_name = "ui"
@@ -27,7 +27,7 @@ urlpatterns = [
     path(f"{one}/live", jobs.live, name="live"),
     path(f"{one}/change", shelf.change, name="change"),
     path(f"{one}/delete", shelf.delete, name="delete"),
-    path(f"{one}/many", jobs.many, name="many"),
+    path(f"{one}/many", many.many, name="many"),
     path(f"{one}/ask", ask.ask, name="ask"),
     path(f"{one}/add", add.add, name="add"),
     path(f"{one}/add/file", add.upload, name="upload"),

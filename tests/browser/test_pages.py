@@ -538,7 +538,7 @@ def test_jobs_are_filtered_sorted_and_acted_on_together(page: Page, site: Site, 
 
 def test_the_question_names_how_many_jobs_it_is_about(page: Page, enter: Any, site: Site) -> None:
     collection = site.create_collection("Named", owner="ana")
-    site.run_script(MANY, str(collection))
+    site.run_script(MANY, str(collection), "5000")
     failed = site.upload(collection, "broken.pdf", b"nothing", plugin="markitdown_ingest")
     site.wait(collection, failed)
     page.goto(f"{site.url}/ui/collections/{collection}")
@@ -836,7 +836,7 @@ collection = Collection.objects.get(pk=sys.argv[1])
 FileRegistry.objects.bulk_create(
     FileRegistry(collection=collection, owner="ana", original_filename=f"file {n}.txt", plugin_name="simple_ingest",
                  status="cancelled", processing_completed_at=collection.creation_date)
-    for n in range(5000)
+    for n in range(int(sys.argv[2]))
 )
 """
 WATCH_LONG_TASKS = """
@@ -848,7 +848,7 @@ new PerformanceObserver(list => { for (const one of list.getEntries()) window.lo
 
 def test_a_table_of_5000_jobs_stays_smooth(make_page: Any, enter: Any, site: Site) -> None:
     collection = site.create_collection("Five thousand", owner="ana")
-    site.run_script(MANY, str(collection))
+    site.run_script(MANY, str(collection), "5000")
     job = slow(site, collection, "ticking.txt", seconds=100, steps=1000)
     page = enter()
     page.add_init_script(WATCH_LONG_TASKS)
@@ -862,6 +862,21 @@ def test_a_table_of_5000_jobs_stays_smooth(make_page: Any, enter: Any, site: Sit
     page.get_by_role("link", name="Next").click()
     expect(page.locator(".pager")).to_contain_text("Page 2 of 101")
     site.call("POST", f"/collections/{collection}/ingestion-jobs/{job}/cancel")
+
+
+def test_long_work_shows_how_far_it_is_and_goes_on_by_itself(enter: Any, site: Site, picture: Any) -> None:
+    collection = site.create_collection("Many", owner="ana")
+    site.run_script(MANY, str(collection), "1500")
+    page = enter()
+    page.goto(f"{site.url}/ui/collections/{collection}")
+    page.locator("#choose-page").check()
+    page.locator("#choose-all").click()
+    page.get_by_role("button", name="Delete", exact=True).last.click()
+    page.get_by_role("button", name="Delete them").click()
+    expect(page.locator("#kb-continue")).to_be_visible()
+    picture(page, "working")
+    expect(page.locator(".message.success")).to_have_text("1,500 jobs are deleted.", timeout=100_000)
+    expect(page.locator(".empty")).to_be_visible()
 
 
 def test_pages_that_are_not_there_look_like_ours(page: Page, site: Site, make_page: Any) -> None:

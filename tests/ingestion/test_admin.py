@@ -19,8 +19,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from collections_app.models import Collection
-from ingestion import filters, presence
-from ingestion.admin import actions
+from ingestion import filters, presence, steps
 from ingestion.admin.filters import period_of, unfolded
 from ingestion.admin.jobs import DIARY_LENGTH
 from ingestion.admin.words import duration, web_link
@@ -523,7 +522,7 @@ def test_long_work_goes_on_from_step_to_step(
     """A step ends when its time is over; here that is after each batch."""
     for n in range(120):
         make_job(collection, FileStatus.FAILED, **({"plugin_name": "gone"} if n % 50 == 49 else {}))
-    monkeypatch.setattr(actions, "STEP_SECONDS", 0.0)
+    monkeypatch.setattr(steps, "STEP_SECONDS", 0.0)
     one = str(FileRegistry.objects.earliest("pk").pk)
     form = {"action": "retry_with", "select_across": "1", "_selected_action": one, "confirmed": "1", "total": "120",
             "params": '{"chunk_size": 300}'}  # fmt: skip

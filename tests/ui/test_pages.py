@@ -18,7 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from collections_app.models import Collection
-from ingestion import outlook, presence, storage
+from ingestion import outlook, presence, steps, storage
 from ingestion.models import FileRegistry, FileStatus, JobKind
 from ingestion.ui import words
 from ingestion.ui.ask import excerpt, highlighted, link, place
@@ -471,12 +471,29 @@ def test_all_that_match_are_those_that_the_page_could_show(ana: Client, collecti
     assert list(FileRegistry.objects.values_list("pk", flat=True)) == [later.pk]
 
 
-def test_what_is_left_after_the_most_at_once_is_said(ana: Client, collection: Collection, monkeypatch: Any) -> None:
-    monkeypatch.setattr("ingestion.ui.jobs.AT_ONCE", 2)
-    for _ in range(3):
+def test_long_work_goes_on_from_step_to_step(ana: Client, collection: Collection, monkeypatch: Any) -> None:
+    """A step ends when its time is over; here that is after each batch."""
+    monkeypatch.setattr(steps, "STEP_SECONDS", 0.0)
+    for _ in range(120):
         make_job(collection, FileStatus.FAILED)
-    answer = ana.post(f"{base(collection)}/many", {"verb": "retry", "all": "1", "sure": "1"}, follow=True)
-    assert "1 are left" in answer.content.decode()
+    target = f"{base(collection)}/many?status=failed"
+    form: dict[str, Any] = {
+        "verb": "retry",
+        "all": "1",
+        "newest": str(FileRegistry.objects.latest("pk").pk),
+        "sure": "1",
+    }
+    texts = []
+    while (answer := ana.post(target, form)).status_code == 200:
+        texts.append(text_of(answer))
+        assert 'action="' + target + '"' in texts[-1]
+        form = dict(re.findall(r'<input type="hidden" name="([a-z_]+)" value="([^"]*)"', texts[-1]))
+        form = {name: unescape(value) for name, value in form.items()}
+        make_job(collection, FileStatus.FAILED)  # what comes meanwhile was not meant
+    assert ["50 of 120 jobs" in texts[0], "100 of 120 jobs" in texts[1], len(texts)] == [True, True, 2]
+    said = ana.get(answer["Location"]).content.decode()
+    assert "120 jobs are queued again." in said
+    assert FileRegistry.objects.pending().count() == 120
 
 
 # -- Adding -----------------------------------------------------------------------------------------
