@@ -8,7 +8,9 @@ import time
 
 import pytest
 
-from bench.server import ROOT
+from bench.chaos import roles
+from bench.server import ROOT, Server
+from tests.server.conftest import QUICK
 from tests.support.until import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -122,16 +124,23 @@ def test_a_drain_lets_a_short_job_finish_and_gives_a_long_one_back(make_server):
     assert state["attempt"] == 2
 
 
+@pytest.fixture(scope="module")
+def struck(tmp_path_factory):
+    """A server that loses one process after the other, and must come back each time."""
+    server = Server(tmp_path_factory.mktemp("struck"), **{**QUICK, "KB_LEASE_SECONDS": 3, "KB_HEARTBEAT_SECONDS": 1})
+    server.start()
+    yield server
+    server.end()
+
+
 @pytest.mark.parametrize("role", ["sentinel", "monitor", "pusher", "cluster", "worker", "web"])
 @pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGSTOP])
-def test_the_pool_recovers_from_the_loss_of_each_of_its_processes(make_server, role, kind):
-    from bench.chaos import roles
-
-    server = make_server(KB_LEASE_SECONDS=3, KB_HEARTBEAT_SECONDS=1)
-    server.start()
-    collection = server.create_collection("loss")
+def test_the_pool_recovers_from_the_loss_of_each_of_its_processes(struck, role, kind):
+    server = struck
+    collection = server.create_collection(f"{role} {kind}")
     first = server.upload(collection, "first.txt", b"one")
     assert server.wait(collection, first)["status"] == "completed"
+    until(lambda: roles(server)[role])
     for victim in roles(server)[role]:
         victim.send_signal(kind)
     job = None
