@@ -64,12 +64,14 @@ class Site(Server):
 
 
 @pytest.fixture(scope="module")
-def make_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Site]]:
+def make_site(tmp_path_factory: pytest.TempPathFactory, begun: Path) -> Iterator[Callable[..., Site]]:
     """Running servers with settings of their own; they end with the file's tests."""
     made: list[Site] = []
 
     def make(**settings: Any) -> Site:
-        made.append(Site(tmp_path_factory.mktemp("site"), **{**QUICK, **settings}))
+        folder = tmp_path_factory.mktemp("site")
+        shutil.copytree(begun, folder / "data")
+        made.append(Site(folder, **{**QUICK, **settings}))
         made[-1].start()
         return made[-1]
 
