@@ -21,11 +21,15 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 @pytest.hookimpl(trylast=True)  # after pytest-django, whose order of tests with a database stays as it is
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What starts servers comes first: at the end short tests keep all workers busy, and none waits for a long one."""
-    items.sort(key=starts_first, reverse=True)
+    items.sort(key=length, reverse=True)
 
 
-def starts_first(item: pytest.Item) -> bool:
-    return bool(item.get_closest_marker("slow")) and not item.get_closest_marker("django_db")
+def length(item: pytest.Item) -> float:
+    """Seconds that a slow test without a database in this process may take, 0 for all others."""
+    if not item.get_closest_marker("slow") or item.get_closest_marker("django_db"):
+        return 0
+    limit = item.get_closest_marker("timeout")
+    return float(limit.args[0] if limit else item.config.getini("timeout"))
 
 
 def pytest_report_header() -> str:
