@@ -49,7 +49,7 @@ def enter(site: Site, sessions: dict[str, Any], make_page: Callable[..., Page]) 
         page = make_page(storage_state=sessions.get(name), **options)
         if name in sessions:
             page.goto(f"{site.url}/ui/")
-            expect(page.get_by_role("heading", name="Collections")).to_be_visible()
+            expect(page).to_have_url(f"{site.url}/ui/")
         else:
             log_in(page, site, name)
         sessions[name] = page.context.storage_state()
@@ -942,7 +942,7 @@ def test_a_wrong_setting_keeps_the_comparison_while_it_goes_on(
     expect(page.locator(".side .cut-count")).to_be_visible()  # it was kept fresh
     expect(page.locator(".field .wrong")).to_contain_text("steps")
     expect(steps).to_have_value("1.5")
-    checked(page, "light-preview-wrong", picture)
+    checked(page, "desk-preview-wrong", picture)
     page.reload()
     expect(page.locator(".side .cut-count")).to_be_visible()
     assert [one.split()[0] for one in asked].count("POST") == 1
