@@ -53,7 +53,7 @@ def roles(server: Server) -> dict[str, list[psutil.Process]]:
             found["supervisor"] = [psutil.Process(server.process.pid)]
     for process in server.processes():
         with suppress(psutil.Error):
-            line = " ".join(process.cmdline())
+            line = " ".join(process.cmdline()).strip()  # a title that is shorter than the command is padded
             parent = process.parent()
             if "plugins.host" in line:
                 found["host"].append(process)

@@ -115,7 +115,8 @@ class Supervisor:
         self.stopping = threading.Event()
         self.given_back: list[str] = []  # why; the other thread gives the jobs back
         self.web = self.child("web", [sys.executable, "manage.py", "serve"])
-        self.cluster = self.child("cluster", [sys.executable, "manage.py", "cluster"])
+        # The checks have passed in this process, and load all pages: 0.3 s that each start of the workers would pay.
+        self.cluster = self.child("cluster", [sys.executable, "manage.py", "cluster", "--skip-checks"])
         self.watchdog = PoolWatchdog(self.id)
         self.unhealthy = 0
         self.next_strays = 0.0

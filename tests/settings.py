@@ -25,3 +25,8 @@ if "KB_TEST_DATABASE" in os.environ:  # set by the test that runs the engine's t
     os.environ["DATABASE_URL"] = os.environ["KB_TEST_DATABASE"]
 
 from kbproject.settings import *  # noqa: E402, F403
+
+# A slow hash is meant to be slow: 0.3 s for each user that a test makes. Servers that tests start have the real one.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# Otherwise each client of a test reads all 180 files below /assets/ before its first request.
+WHITENOISE_AUTOREFRESH = True

@@ -1,8 +1,9 @@
 """Pages in a real browser (the system's Chromium, without a window), before a real server with real workers.
 
-``KB_SCREENSHOTS=DIR`` keeps the pictures that tests take.
+``KB_SCREENSHOTS=DIR`` takes pictures of what tests come by.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -29,16 +30,17 @@ FLAGS = [
 ]
 PATIENCE = 20_000  # milliseconds that a page may take to show something, on a busy machine
 expect.set_options(timeout=PATIENCE)
-ADD_USER = """
-import django, sys
+ADD_USERS = """
+import django, json, sys
 django.setup()
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
-name, password, kind, *permissions = sys.argv[1:]
-user = get_user_model().objects.create_user(
-    name, password=password, is_staff=kind != "plain", is_superuser=kind == "superuser"
-)
-user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+password, users = sys.argv[1], json.loads(sys.argv[2])
+for name, (kind, *permissions) in users.items():
+    user = get_user_model().objects.create_user(
+        name, password=password, is_staff=kind != "plain", is_superuser=kind == "superuser"
+    )
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
 """
 
 
@@ -51,9 +53,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 class Site(Server):
     """A server that people can log in to."""
 
-    def add_user(self, name: str, password: str, kind: str = "plain", *permissions: str) -> None:
-        """*kind*: plain, staff (with these permissions only) or superuser."""
-        self.run_script(ADD_USER, name, password, kind, *permissions)
+    def add_users(self, password: str, **users: list[str]) -> None:
+        """Of each the kind: plain, staff (with the permissions that follow only) or superuser."""
+        self.run_script(ADD_USERS, password, json.dumps(users))
 
     def run_script(self, script: str, *arguments: str) -> None:
         """In a process of its own, with the server's settings and database."""
@@ -62,12 +64,14 @@ class Site(Server):
 
 
 @pytest.fixture(scope="module")
-def make_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Site]]:
+def make_site(tmp_path_factory: pytest.TempPathFactory, begun: Path) -> Iterator[Callable[..., Site]]:
     """Running servers with settings of their own; they end with the file's tests."""
     made: list[Site] = []
 
     def make(**settings: Any) -> Site:
-        made.append(Site(tmp_path_factory.mktemp("site"), **{**QUICK, **settings}))
+        folder = tmp_path_factory.mktemp("site")
+        shutil.copytree(begun, folder / "data")
+        made.append(Site(folder, **{**QUICK, **settings}))
         made[-1].start()
         return made[-1]
 
@@ -127,14 +131,13 @@ def page(make_page: Callable[..., Page]) -> Page:
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> Callable[[Page, str], None]:
-    """Keep what the page shows as ``{name}.png``."""
-    folder = Path(os.environ.get("KB_SCREENSHOTS") or tmp_path)
-    folder.mkdir(parents=True, exist_ok=True)
+def picture() -> Callable[[Page, str], None]:
+    """Keep what the page shows as ``{name}.png``, where somebody wants to see it."""
+    wanted = os.environ.get("KB_SCREENSHOTS")
 
     def picture(page: Page, name: str) -> None:
-        path = folder / f"{name}.png"
-        page.screenshot(path=path, full_page=True)
-        assert path.stat().st_size > 5000  # not a blank page
+        if wanted:
+            Path(wanted).mkdir(parents=True, exist_ok=True)
+            page.screenshot(path=Path(wanted) / f"{name}.png", full_page=True)
 
     return picture

@@ -24,8 +24,7 @@ def site(make_site: Callable[..., Site], vendor: Vendor) -> Site:
     site = make_site(
         EMBEDDINGS_VENDOR="openai", EMBEDDINGS_ENDPOINT=f"{vendor.url}/v1", EMBEDDINGS_APIKEY="sk-of-this-test"
     )
-    site.add_user("olga", PASSWORD, "superuser")
-    site.add_user("rita", PASSWORD, "staff", "view_fileregistry")
+    site.add_users(PASSWORD, olga=["superuser"], rita=["staff", "view_fileregistry"])
     return site
 
 

@@ -368,7 +368,8 @@ def linked(page: str) -> list[str]:
 
 
 @pytest.mark.parametrize(("path", "marks"), [("/docs", ["swagger-ui-bundle.js"]), ("/redoc", ["redoc.standalone.js"])])
-def test_the_pages_are_public_and_fetch_nothing_from_another_host(anyone, path, marks):
+def test_the_pages_are_public_and_fetch_nothing_from_another_host(anyone, settings, path, marks):
+    settings.WHITENOISE_AUTOREFRESH = False  # files are served as in a real server
     answer = anyone.get(path, HTTP_AUTHORIZATION="Bearer wrong")
     assert answer.status_code == 200
     page = answer.content.decode()

@@ -1,21 +1,30 @@
 """The commands, as an operator calls them: output, exit code, and what they leave in the database."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.core.management import CommandError, call_command
+
+from ingestion.models import FileRegistry
 
 ROOT = Path(settings.BASE_DIR)
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("commands")
+def migrated(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("migrated")
     manage(folder, "migrate", "-v0")
     return folder
+
+
+@pytest.fixture(scope="module")
+def data(migrated, tmp_path_factory):
+    return shutil.copytree(migrated, tmp_path_factory.mktemp("commands") / "data")
 
 
 def manage(folder, *arguments):
@@ -89,16 +98,25 @@ def test_a_file_that_fails_makes_exit_code_1_and_says_why(data, tmp_path):
         (["https://example.org/", "--collection", "Try", "--param", "url=https://example.net/"], "not both"),
     ],
 )
-def test_wrong_usage_makes_exit_code_2_and_submits_nothing(data, arguments, says):
-    run = manage(data, "ingest", *arguments)
+@pytest.mark.django_db
+def test_wrong_usage_is_refused_with_exit_code_2_and_submits_nothing(own_folders, monkeypatch, arguments, says):
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(CommandError) as refused:
+        call_command("ingest", *arguments)
+    assert refused.value.returncode == 2
+    assert says in str(refused.value)
+    assert not FileRegistry.objects.exists()
+
+
+def test_the_exit_code_of_a_refusal_is_that_of_the_process(data):
+    run = manage(data, "ingest", "missing.txt", "--collection", "Try")
     assert run.returncode == 2
-    assert says in run.stderr
+    assert "no file or folder" in run.stderr
     assert "submitted" not in run.stdout
 
 
-def test_failed_jobs_are_retried_and_a_dry_run_changes_nothing(tmp_path):
-    data = tmp_path / "data"
-    manage(data, "migrate", "-v0")
+def test_failed_jobs_are_retried_and_a_dry_run_changes_nothing(migrated, tmp_path):
+    data = shutil.copytree(migrated, tmp_path / "data")
     source = write(tmp_path / "in", empty="", blank="   ")
     manage(data, "ingest", str(source), "--collection", "Try")
     dry = manage(data, "retry_failed", "--dry-run")

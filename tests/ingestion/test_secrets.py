@@ -35,20 +35,27 @@ PLANTED = {
 TOKEN = PLANTED["api token"]
 
 
-@pytest.fixture
-def planted(own_folders, settings, tmp_path):
-    """A server whose settings hold the secrets, with a catalogue of its own."""
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    """Where the catalogue with the plugin that leaks is kept; its hosts start after the settings are planted."""
     hosts.discard()
-    settings.KB_RUN_DIR = tmp_path / "run"
+    yield tmp_path_factory.mktemp("secrets")
+    hosts.discard()
+
+
+@pytest.fixture
+def planted(own_folders, settings, run_folder):
+    """A server whose settings hold the secrets, with a catalogue of its own."""
+    settings.KB_RUN_DIR = run_folder
     settings.KB_PLUGIN_MODULES = ["tests.support.leaky_plugin", "bench.slow_plugin"]
     settings.LAMB_API_KEY = TOKEN
     settings.SECRET_KEY = PLANTED["secret key"]
     settings.KB_METRICS_TOKEN = PLANTED["metrics token"]
     settings.EMBEDDINGS_VENDOR, settings.EMBEDDINGS_APIKEY = "openai", PLANTED["default vendor key"]
     settings.KB_MAX_TRANSIENT_FAILURES = 0
-    catalogue.refresh()
-    yield settings
-    hosts.discard()
+    if not catalogue.path().exists():
+        catalogue.refresh()
+    return settings
 
 
 @pytest.fixture

@@ -253,15 +253,20 @@ def test_splitting_is_fast(markdown):
     assert count / (time.perf_counter() - started) > 10_000  # a busy machine included; about 100,000 alone
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("unit", "splitter", "markdown"), WAYS)
-def test_a_long_stream_needs_little_memory(unit, splitter, markdown):
-    options = SplitOptions(500, 100, splitter, unit, markdown=markdown)
+def peak_of(paragraphs, options):
+    """Most bytes that were in use while so many paragraphs (270 characters each) were split."""
     tracemalloc.start()
     try:
-        count = sum(1 for _ in split(itertools.islice(sentences(10**9), 40_000), options))  # about 11 MB
-        peak = tracemalloc.get_traced_memory()[1]
+        assert sum(1 for _ in split(sentences(paragraphs), options))
+        return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert count > 100
-    assert peak < 60_000_000
+
+
+@pytest.mark.parametrize(("unit", "splitter", "markdown"), WAYS)
+def test_twice_the_text_needs_no_more_memory(unit, splitter, markdown):
+    options = SplitOptions(500, 100, splitter, unit, markdown=markdown)
+    peak_of(10, options)  # what is loaded once is no longer counted
+    short, long = peak_of(2000, options), peak_of(4000, options)  # 540,000 characters more
+    assert long - short < 200_000
+    assert long < 20_000_000

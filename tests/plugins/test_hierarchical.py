@@ -227,19 +227,19 @@ def test_text_that_another_plugin_has_converted_is_used(tmp_path):
     assert ingest(path, MarkItDownHierarchicalIngest, **kwargs)[0]["text"] == "Words on a page."
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("heading", ["", "## Section\n\n"])
-def test_a_long_text_needs_little_memory(heading):
-    paragraph = heading + "Paragraph says that the library opens at nine and closes at eight. " * 20 + "\n\n"
-
-    def read():
-        return itertools.repeat(paragraph, 8000)  # about 11 MB
-
+def peak_of(count, paragraph):
+    """Most bytes that were in use while so many paragraphs were split into children."""
     tracemalloc.start()
     try:
-        count = sum(1 for _ in children(read, Family(), "id"))
-        peak = tracemalloc.get_traced_memory()[1]
+        assert sum(1 for _ in children(lambda: itertools.repeat(paragraph, count), Family(), "id")) > count
+        return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert count > 10_000
-    assert peak < 30_000_000
+
+
+@pytest.mark.parametrize("heading", ["", "## Section\n\n"])
+def test_twice_the_text_needs_no_more_memory(heading):
+    paragraph = heading + "Paragraph says that the library opens at nine and closes at eight. " * 20 + "\n\n"
+    short, long = peak_of(1000, paragraph), peak_of(2000, paragraph)  # 1,340,000 characters more
+    assert long - short < 400_000
+    assert long < 8_000_000

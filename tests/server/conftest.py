@@ -1,5 +1,6 @@
 """Real servers for tests that need one."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,20 +20,27 @@ QUICK = {
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory, begun: Path) -> Iterator[Server]:
     """One running server for the tests of a file."""
-    running = Server(tmp_path_factory.mktemp("server"), **QUICK)
+    folder = tmp_path_factory.mktemp("server")
+    shutil.copytree(begun, folder / "data")
+    running = Server(folder, **QUICK)
     running.start()
     yield running
     running.end()
 
 
 @pytest.fixture
-def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Servers of a test's own, with its settings; ended afterwards whatever happens."""
+def make_server(tmp_path: Path, begun: Path) -> Iterator[Callable[..., Server]]:
+    """Servers of a test's own, with its settings; ended afterwards whatever happens.
+
+    With *first* the start is the first one on an empty data directory.
+    """
     made: list[Server] = []
 
-    def make(name: str = "server", **settings: Any) -> Server:
+    def make(name: str = "server", first: bool = False, **settings: Any) -> Server:
+        if not first:
+            shutil.copytree(begun, tmp_path / name / "data")
         made.append(Server(tmp_path / name, **{**QUICK, **settings}))
         return made[-1]
 

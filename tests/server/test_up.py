@@ -1,6 +1,7 @@
 """``manage.py up``: starting, stopping, and what a killed predecessor leaves behind."""
 
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,7 +9,9 @@ import time
 
 import pytest
 
-from bench.server import ROOT
+from bench.chaos import roles
+from bench.server import ROOT, Server
+from tests.server.conftest import QUICK
 from tests.support.until import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -33,8 +36,19 @@ def up(server, **environment):
     )
 
 
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory, begun):
+    """A server for tests that it outlives: it is refused company, and comes back from loss after loss."""
+    folder = tmp_path_factory.mktemp("lasting")
+    shutil.copytree(begun, folder / "data")
+    server = Server(folder, **{**QUICK, "KB_LEASE_SECONDS": 3, "KB_HEARTBEAT_SECONDS": 1})
+    server.start()
+    yield server
+    server.end()
+
+
 def test_the_first_start_shows_its_secrets_once_and_feeds_the_samples(make_server):
-    server = make_server(LAMB_API_KEY="")
+    server = make_server(first=True, LAMB_API_KEY="")
     server.start()
     token = (server.folder / "data" / "api.token").read_text().strip()
     assert (server.folder / "data" / "api.token").stat().st_mode & 0o777 == 0o600
@@ -49,22 +63,17 @@ def test_the_first_start_shows_its_secrets_once_and_feeds_the_samples(make_serve
     assert token not in server.tail(10_000).removeprefix(shown)
 
 
-def test_two_servers_on_one_data_directory_are_refused(make_server):
-    server = make_server()
-    server.start()
-    second = up(server)
+def test_two_servers_on_one_data_directory_are_refused(lasting):
+    second = up(lasting)
     assert second.returncode == 1
     assert "Another server is running" in second.stderr
-    assert server.call("GET", "/health")[0] == 200
+    assert lasting.call("GET", "/health")[0] == 200
 
 
-def test_a_port_in_use_is_said_plainly(make_server):
-    server, other = make_server("a"), make_server("b")
-    server.start()
-    other.environment["PORT"] = str(server.port)
-    second = up(other)
+def test_a_port_in_use_is_said_plainly(lasting, make_server):
+    second = up(make_server(), PORT=str(lasting.port))
     assert second.returncode == 1
-    assert f"Cannot listen on 127.0.0.1:{server.port}" in second.stderr
+    assert f"Cannot listen on 127.0.0.1:{lasting.port}" in second.stderr
 
 
 @pytest.mark.parametrize(
@@ -124,14 +133,12 @@ def test_a_drain_lets_a_short_job_finish_and_gives_a_long_one_back(make_server):
 
 @pytest.mark.parametrize("role", ["sentinel", "monitor", "pusher", "cluster", "worker", "web"])
 @pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGSTOP])
-def test_the_pool_recovers_from_the_loss_of_each_of_its_processes(make_server, role, kind):
-    from bench.chaos import roles
-
-    server = make_server(KB_LEASE_SECONDS=3, KB_HEARTBEAT_SECONDS=1)
-    server.start()
-    collection = server.create_collection("loss")
+def test_the_pool_recovers_from_the_loss_of_each_of_its_processes(lasting, role, kind):
+    server = lasting
+    collection = server.create_collection(f"{role} {kind}")
     first = server.upload(collection, "first.txt", b"one")
     assert server.wait(collection, first)["status"] == "completed"
+    until(lambda: roles(server)[role])
     for victim in roles(server)[role]:
         victim.send_signal(kind)
     job = None
