@@ -72,6 +72,21 @@ _TIME = Remedy(
     "Raise INGESTION_TASK_TIMEOUT_SECONDS, or split the files; then retry.",
     "Retry it, or upload it in smaller files. If that does not help, the operator can allow more time.",
 )
+_COMPUTING = Remedy(
+    MEND_SERVER,
+    "Raise KB_PLUGIN_CPU_SECONDS, or split the files; then retry.",
+    "Upload it in smaller files, or ask the operator for more computing time and retry after that.",
+)
+_CERTIFICATE = Remedy(
+    MEND_SERVER,
+    "If the network inspects connections, set SSL_CERT_FILE to its certificates, then retry them all.",
+    "The operator has to mend the server's connection to YouTube. Retry after that.",
+)
+_READER = Remedy(
+    MEND_SERVER,
+    "Update the package youtube-transcript-api, then retry them all.",
+    "The operator has to update what reads YouTube. Until then, upload the captions as .srt.",
+)
 _PLUGIN = Remedy(
     MEND_SERVER,
     "Install the plugin again and restart the server, then retry them all.",
@@ -91,6 +106,16 @@ _ADDRESS = Remedy(
     RETRY_WITH,
     "Mend the address, and retry with it.",
     "Mend the address, and retry with it.",
+)
+_PAGE = Remedy(
+    RETRY_WITH,
+    "Open the addresses in a browser: mend those that do not open there, and retry the others later.",
+    "Open the address in a browser. If it does not open there, mend it and retry; otherwise retry later.",
+)
+_VIDEO = Remedy(
+    NOTHING,
+    "Their owners can change captions and visibility in YouTube Studio; otherwise upload captions as .srt.",
+    "If the video is yours, change its captions or visibility in YouTube Studio and retry. Otherwise upload captions.",
 )
 _WALL = Remedy(
     NOTHING,
@@ -127,23 +152,26 @@ _REMEDIES: Mapping[str, Remedy] = {
         _VENDOR_SETTINGS,
     ),
     **dict.fromkeys(
-        ("worker_lost", "plugin_crashed", "plugin_error", "internal_error", "cpu_limit", "spool_lost",
-         "host_unavailable"),
+        ("worker_lost", "plugin_crashed", "plugin_error", "internal_error", "spool_lost", "host_unavailable"),
         _CRASHED,
     ),
-    **dict.fromkeys(("corrupt", "encrypted", "unsupported", "not_text", "file_missing", "garbled", "captions_disabled",
-                     "no_captions", "video_private", "video_age_restricted", "video_unplayable"), _OTHER_FILE),
+    **dict.fromkeys(("corrupt", "encrypted", "unsupported", "not_text", "file_missing", "garbled"), _OTHER_FILE),
+    **dict.fromkeys(("captions_disabled", "no_captions", "video_private", "video_age_restricted", "video_unplayable"),
+                    _VIDEO),
     **dict.fromkeys(("address_blocked", "invalid_video", "unsupported_address", "no_address", "too_many_redirects",
-                     "video_not_found", "http_status", "host_not_found"), _ADDRESS),
+                     "video_not_found", "host_not_found"), _ADDRESS),
     **dict.fromkeys(("youtube_blocked", "youtube_rate_limited", "youtube_consent", "youtube_token_required"), _BLOCKED),
-    **dict.fromkeys(("bad_parameter", "bad_proxy", "proxy_failed", "tls_failed", "too_many_videos"), _PARAMETER),
-    **dict.fromkeys(
-        ("database_busy", "interrupted", "fetch_timeout", "youtube_unreachable", "youtube_changed"), _LATER
-    ),
+    **dict.fromkeys(("bad_parameter", "bad_proxy", "proxy_failed", "too_many_videos"), _PARAMETER),
+    **dict.fromkeys(("database_busy", "interrupted", "failed_before_import", "fetch_failed", "fetch_timeout",
+                     "youtube_empty", "youtube_failed", "youtube_timeout", "youtube_unreachable"), _LATER),
     "no_text": _SCAN,
     "no_space": _SPACE,
     "out_of_memory": _MEMORY,
     "timed_out": _TIME,
+    "cpu_limit": _COMPUTING,
+    "http_status": _PAGE,
+    "tls_failed": _CERTIFICATE,
+    "youtube_changed": _READER,
     "plugin_missing": _PLUGIN,
     "bot_wall": _WALL,
     "robots": _ROBOTS,

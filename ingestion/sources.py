@@ -11,6 +11,7 @@ from plugins.registry import PluginInfo
 TEXT = {".txt", ".md"}
 SUBTITLES = {".srt", ".vtt"}
 ADDRESS_LENGTH = 2000
+TOO_LONG = f"An address is longer than {ADDRESS_LENGTH} characters."
 VIDEO_HOSTS = ("youtube.com", "youtu.be", "youtube-nocookie.com")
 
 
@@ -68,7 +69,7 @@ def first_address(params: Mapping[str, Any]) -> str:
     """
     addresses = addresses_in(params)
     if any(len(address) > ADDRESS_LENGTH for address in addresses):
-        raise WrongAddresses(f"An address is longer than {ADDRESS_LENGTH} characters.")
+        raise WrongAddresses(TOO_LONG)
     return addresses[0] if addresses else ""
 
 

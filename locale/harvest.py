@@ -18,20 +18,23 @@ FOLDERS = ("plugins", "collections_app/embeddings")
 FILES = (
     "collections_app/errors.py", "collections_app/query.py", "collections_app/services.py",
     "collections_app/storing.py", "ingestion/bulk.py", "ingestion/duplicates.py", "ingestion/failures.py",
-    "ingestion/models.py", "ingestion/outlook.py", "ingestion/pipeline.py", "ingestion/preview.py",
-    "ingestion/rescue.py", "ingestion/services.py", "ingestion/sources.py", "ingestion/storage.py",
+    "ingestion/lamb_import/target.py", "ingestion/models.py", "ingestion/outlook.py",
+    "ingestion/pipeline.py", "ingestion/preview.py", "ingestion/rescue.py", "ingestion/services.py", "ingestion/sources.py", "ingestion/storage.py",
     "ingestion/supervisor.py", "ingestion/watch.py", "ingestion/watchdog.py", "ingestion/worker.py",
 )  # fmt: skip
 NOT_SHOWN = (  # by how they begin
     "%(jobs)s %(status)s in ", "%(module)s could not ", "%(plugin)s could not warm up", "Another server is running",
-    "Basic ", "Bearer ", "Can cancel", "Can retry", "Cannot allocate", "Content-Encoding", "DataAndFiles",
-    "Describe this picture", "KB-Server/", "documents[", "file descriptor ", "late progress", "memory allocation",
-    "no element found", "noopener", "out of memory", "process id of ", "the last try returns",
+    "%(file)s: %(size)s bytes", "%(owner)s has a collection", "Basic ", "Bearer ", "Can cancel", "Can retry",
+    "Cannot allocate", "Chroma cannot read", "Collection %(id)s is", "Content-Encoding", "DataAndFiles",
+    "Describe this picture", "File %(id)s ", "KB-Server/", "collection %(id)s", "documents[", "file descriptor ",
+    "late progress", "memory allocation", "no element found", "noopener", "out of memory", "process id of ", "the last try returns",
 )  # fmt: skip
 WORDS = (
     "Cancelled", "Cancelled by %(name)s", "Deleted", "Deleted by %(name)s", "Failed", "Queued", "Retried",
-    "Retried by %(name)s", "Started", "archive", "converted", "e-book", "message", "page", "presentation", "section",
-    "sheet", "slide", "workbook", "%(first)s and %(second)s", "%(first)s: %(second)s",
+    "Retried by %(name)s", "Started", "archive", "cancelled", "completed", "converted", "deleted", "e-book", "failed",
+    "message", "page", "pending", "presentation", "processing", "section", "sheet", "slide", "workbook",
+    "%(first)s and %(second)s", "%(first)s: %(second)s", "%(first)s, %(second)s", "%(number)s too large",
+    "%(number)s too many", "The embedding server at %(url)s %(message)s.",
     "child_chunk_overlap (%(overlap)s) must be smaller than child_chunk_size (%(size)s), or the text would never"
     " advance.",
 )  # fmt: skip

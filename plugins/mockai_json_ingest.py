@@ -131,9 +131,10 @@ def _objects(data: bytes, name: str, warn: Warn) -> Iterator[Mapping[str, Any]]:
         else:
             without += 1
     if without:
-        of = f"of {PurePosixPath(name).name}"
-        said = f"1 entry {of} has no text and was" if without == 1 else f"{without} entries {of} have no text and were"
-        warn(f"{said} left out.", {"code": "no_text"})
+        name = PurePosixPath(name).name
+        one = f"1 entry of {name} has no text and was left out."
+        several = f"{without} entries of {name} have no text and were left out."
+        warn(one if without == 1 else several, {"code": "no_text"})
 
 
 def _whole_number(digits: str) -> int | str:

@@ -6,7 +6,8 @@ of the reader. What is not recognised, as of plugins by others, stays as it is.
 """
 
 import re
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import NamedTuple
@@ -19,7 +20,11 @@ LONGEST = 4000  # characters of a text that is looked at
 DEEPEST = 4  # sentences within sentences
 AT_ONCE = 4  # sentences that one phrase has at most
 FRAME = 4  # letters: a form with fewer of them is but a frame for others
-TELLING = 9  # letters: a form with fewer of them may fit a name by chance
+TELLING = 8  # letters: a form with fewer of them may fit a name by chance
+WEIGHTY = 12  # letters: of a form with fewer of them most must be told, or it fits by chance
+EDGE = 2  # characters of a form's beginning and end, by which it is looked up
+NAMES = frozenset({"address", "author", "by", "captions", "host", "model", "name", "names", "origin", "plugin",
+                   "plugin_name", "sheets", "url", "video_id", "worker"})  # fmt: skip
 _VALUE = re.compile(r"%\((\w+)\)s")
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+(?=\S)")
 _NUMBER = re.compile(r"\d[\d.,]*")
@@ -67,12 +72,19 @@ def sentence(language: str, text: str, depth: int) -> Told | None:
         return Told(gettext(PLAIN[text]).replace("%%", "%"), 0)
     if depth >= DEEPEST:
         return None
-    found = [made for form in FORMS if (made := form.told(language, text, depth))]
-    return min(found, key=lambda made: made.left, default=None)
+    found = [(form, made) for form in forms_for(text) if (made := form.told(language, text, depth))]
+    return min(found, key=lambda one: (one[1].left, -one[0].length), default=(None, None))[1]
 
 
 def letters(text: str) -> int:
     return sum(map(str.isalpha, text))
+
+
+def forms_for(text: str) -> "Iterator[Form]":
+    """Those whose beginning and end may be those of *text*: trying each of some hundreds takes too long for a page."""
+    first, last = text[:EDGE], text[-EDGE:]
+    for edges in {(first, last), (first, ""), ("", last), ("", "")}:
+        yield from BY_EDGES.get(edges, ())
 
 
 @dataclass(frozen=True)
@@ -94,21 +106,53 @@ class Form:
         return _VALUE.findall(self.msgid)
 
     @cached_property
+    def quoted(self) -> frozenset[str]:
+        """Values between “ and ”."""
+        return frozenset(name for name, before in zip(self.names, self.texts, strict=False) if before.endswith("“"))
+
+    def is_name(self, name: str, value: str) -> bool:
+        """Whether *value* is one: a video that is called “Letters of 1845” is called so in every language. What holds
+        the end of a sentence is more than a name that is not quoted."""
+        return name in self.quoted or (name in NAMES and not _SENTENCE_END.search(value))
+
+    @cached_property
     def letters(self) -> int:
         return sum(map(letters, self.texts))
+
+    @cached_property
+    def length(self) -> int:
+        """Characters that are the form's own: of two forms that fit, the one that says more is meant."""
+        return sum(map(len, self.texts))
+
+    @property
+    def edges(self) -> tuple[str, str]:
+        """How it begins and ends, empty for a side that is too short to tell."""
+        first, last = self.texts[0], self.texts[-1]
+        return first[:EDGE] if len(first) >= EDGE else "", last[-EDGE:] if len(last) >= EDGE else ""
 
     def told(self, language: str, text: str, depth: int) -> Told | None:
         """*text* translated, if it is of this form; a form that says little must have more to show for it."""
         values = self.values(text)
         if values is None:
             return None
-        inner = {name: told(language, value, depth + 1) for name, value in values.items()}
+        inner = {
+            name: Told(value, letters(value)) if self.is_name(name, value) else told(language, value, depth + 1)
+            for name, value in values.items()
+        }
         if self.letters < (TELLING if depth else FRAME) and not any(
             made.text != values[name] or _NUMBER.fullmatch(values[name]) for name, made in inner.items()
         ):
             return None
+        if self.letters < WEIGHTY and self.is_strange(values, inner):
+            return None
         text = gettext(self.msgid) % {name: made.text for name, made in inner.items()}
         return Told(text, sum(made.left for made in inner.values()))
+
+    def is_strange(self, values: Mapping[str, str], inner: Mapping[str, Told]) -> bool:
+        """Whether more of it would stay as it was than is told: half a sentence in each language helps nobody."""
+        told_of = {name: letters(values[name]) - made.left for name, made in inner.items()}
+        left = sum(made.left for name, made in inner.items() if not self.is_name(name, values[name]))
+        return left > self.letters + sum(told_of.values())
 
     def values(self, text: str) -> Mapping[str, str] | None:
         """The values that make *text* of this form; None if there are none. In one pass, whatever the text holds."""
@@ -127,4 +171,7 @@ class Form:
 
 
 PLAIN: Mapping[str, str] = {msgid.replace("%%", "%"): msgid for msgid in PHRASES if not _VALUE.search(msgid)}
-FORMS = sorted((Form(msgid) for msgid in PHRASES if _VALUE.search(msgid)), key=lambda form: -form.letters)
+FORMS = [Form(msgid) for msgid in PHRASES if _VALUE.search(msgid)]
+BY_EDGES: defaultdict[tuple[str, str], list[Form]] = defaultdict(list)
+for _form in FORMS:
+    BY_EDGES[_form.edges].append(_form)

@@ -96,14 +96,16 @@ def begun(request: HttpRequest, found: Collection) -> HttpResponse:
     """Scripts get the preview's address as JSON, browsers are sent there."""
     try:
         source = source_of(request)
+        others = addresses_of(request)[1:] if "upload" not in source else []
+        if any(len(address) > sources.ADDRESS_LENGTH for address in others):
+            raise Refused(translated(sources.TOO_LONG))
         job = queued_and_closed(found, source)
     except Refused as refused:
         if is_script(request):
             return said(refused)
         messages.error(request, str(refused))
         return form_of(request, found, request.POST.get("kind", ""), refused.status)
-    if "upload" not in source:
-        together.keep(request, found, job.pk, addresses_of(request)[1:])
+    together.keep(request, found, job.pk, others)
     address = preview_address(request.POST, found.pk, job.pk)
     return JsonResponse({"address": address, "job": job.pk}, status=201) if is_script(request) else redirect(address)
 
@@ -191,6 +193,11 @@ def take_in(request: HttpRequest, found: Collection, job_id: int) -> HttpRespons
     limits, wish = limits_in(request.POST), on_duplicate(request.POST)
     numbers = compared(request.POST, job)
     others = together.others(request, found, numbers[0])
+    if (whole_number(request.POST.get("sources", "")) or 1) > 1 + len(others):
+        messages.error(
+            request, _("The other addresses are no longer known, so nothing was taken in. Paste them again.")
+        )
+        return redirect(back_to(request, found, numbers))
     if others and job.plugin_name in ADDRESSES.values():
         each: list[Callable[[], FileRegistry]] = [partial(guarded, preview.ingest, job, limits, on_duplicate=wish)]
         each += [partial(like, job, one, limits, wish) for one in others]

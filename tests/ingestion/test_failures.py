@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from ingestion import failures
 from ingestion.fingerprint import LENGTH, fingerprint, pattern_of
 from ingestion.models import FileRegistry, FileStatus
+from plugins.videos import youtube
 from tests.ingestion.factories import make_collection, make_job
 
 SAME = [
@@ -67,3 +68,17 @@ def test_a_group_has_another_example_when_its_latest_is_retried_while_it_is_read
     assert retried
     assert group.example == first
     assert failures.as_object(group)["message"] == "The file is damaged."
+    assert remedy.advice.endswith(".")
+
+
+def test_a_remedy_speaks_of_what_went_wrong():
+    """A certificate is no parameter, a status may be 403 or 503, and more computing time has a setting of its own."""
+    assert failures.remedy_for("tls_failed").action == "mend_server"
+    assert "does not open" in failures.remedy_for("http_status").advice
+    assert "KB_PLUGIN_CPU_SECONDS" in failures.remedy_for("cpu_limit").sentence
+    assert "update" in failures.remedy_for("youtube_changed").advice
+
+
+@pytest.mark.parametrize("code", ["fetch_failed", "failed_before_import", *youtube._WORDS])
+def test_the_codes_of_fetching_are_known(code):
+    assert failures.is_known(code)

@@ -14,7 +14,7 @@ from collections_app import catalogue
 from ingestion.failures import _REMEDIES
 from ingestion.models import FileRegistry, FileStatus
 from ingestion.ui.phrase_list import PHRASES
-from ingestion.ui.phrases import FORMS, PLAIN, Form, translated
+from ingestion.ui.phrases import FORMS, PLAIN, Form, forms_for, translated
 from tests.ingestion.factories import make_job
 
 SPANISH = {"HTTP_ACCEPT_LANGUAGE": "es"}
@@ -72,6 +72,9 @@ def test_sentences_and_what_is_put_into_them(spanish, said, told):
         "my page.pdf",
         "Bread and butter",
         "Lecture 3: the state",
+        "Read on to learn how these tests work.",
+        "The website is protected and accelerated by 3 pages.",
+        "What the vendor of the camera says: page",
         "100 % of 5 %(made)s",
         "x" * 5000,
     ],
@@ -82,6 +85,53 @@ def test_what_is_not_known_stays_as_it_is(spanish, said):
 
 def test_a_known_sentence_beside_an_unknown_one(spanish):
     assert translated("A strange one. Upload it again.") == "A strange one. Súbalo de nuevo."
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("Cancelled by section", "Cancelado por section"),
+        ("Reading 12 slides...", "Leyendo 12 slides..."),
+        ("Crawling https://a.example/page", "Rastreando https://a.example/page"),
+        ("the video “Letters: 12 pages” (x) is private.", "el vídeo «Letters: 12 pages» (x) es privado."),
+    ],
+)
+def test_a_name_is_the_same_in_every_language(spanish, said, told):
+    assert translated(said) == told
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("1 entry of a.json has no text and was left out.", "1 entrada de a.json no tiene texto y se omitió."),
+        ("2 entries of a.json have no text and were left out.", "2 entradas de a.json no tienen texto y se omitieron."),
+        (
+            "Only failed jobs can be retried; this one is completed.",
+            "Solo se pueden reintentar trabajos fallidos; este está completado.",
+        ),
+        (
+            "The embedding server at http://localhost:11434 cannot be reached.",
+            "El servidor de vectores en http://localhost:11434 no es accesible.",
+        ),
+        (
+            "Read 3 pages, 2 unchanged since the last time, 1 could not be read",
+            "3 páginas leídas, 2 sin cambios desde la última vez, 1 no se pudieron leer",
+        ),
+        (
+            "Some pictures were left out: 3 too large, 1 too many.",
+            "Se omitieron algunas imágenes: 3 demasiado grandes, 1 por encima del límite.",
+        ),
+        (
+            "limit must be a whole number, such as 5. chunk_size must be at most 8000.",
+            "limit tiene que ser un número entero, como 5. chunk_size tiene que ser como máximo 8000.",
+        ),
+        ("Took the place of job 12", "Sustituyó el trabajo 12"),
+        ("Imported from LAMB's KB server", "Importado del servidor KB de LAMB"),
+        ("the video aaaaaaaaaaa is private.", "el vídeo aaaaaaaaaaa es privado."),
+    ],
+)
+def test_no_english_is_left_within(spanish, said, told):
+    assert translated(said) == told
 
 
 def test_values_keep_their_signs(spanish):
@@ -101,7 +151,7 @@ def test_each_phrase_is_recognised_and_has_its_spanish(spanish):
         said = msgid % values
         if translated(said) == said:
             same.add(msgid)
-    assert same == {"%(first)s: %(second)s"}  # a frame for other sentences
+    assert same == {"%(first)s: %(second)s", "%(first)s, %(second)s"}  # frames for other sentences
     assert len(FORMS) + len(PLAIN) == len(PHRASES)
 
 
@@ -110,6 +160,17 @@ def test_hostile_texts_cost_little(spanish, unit):
     began = time.process_time()
     translated(unit * (4000 // len(unit)))
     assert time.process_time() - began < 2
+
+
+def test_few_forms_are_tried_on_a_sentence():
+    """A page shows a hundred messages, and some of plugins by others are of a thousand characters."""
+    tried = []
+    for form in FORMS:
+        found = list(forms_for(form.msgid % dict.fromkeys(form.names, "A value 17 of it")))
+        assert form in found
+        tried.append(len(found))
+    assert len(list(forms_for("Row 12 could not be matched: it is not in the list."))) < len(FORMS) / 3
+    assert sum(tried) / len(tried) < len(FORMS) / 3
 
 
 def test_what_helps_is_said_in_spanish_for_each_failure(spanish):

@@ -1,10 +1,12 @@
 """Previews on the pages: begun from the form, compared, and taken in without being sent again."""
 
+import json
 import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
@@ -12,6 +14,7 @@ from collections_app.models import Collection, Document
 from ingestion import preview, services, storage
 from ingestion.housekeeping import expire_previews
 from ingestion.models import FileRegistry, FileStatus, JobKind
+from ingestion.ui import together
 from tests.ingestion.factories import work
 
 pytestmark = pytest.mark.django_db(transaction=True)  # a run looks at its row from a thread of its own
@@ -286,6 +289,43 @@ def test_addresses_that_were_sent_together_are_their_senders_alone(
     assert "first of 2" not in shown(staff, job).content.decode()
     staff.post(f"/ui/collections/{collection.pk}/preview/{job.pk}/take-in", {"first": job.pk})
     assert FileRegistry.objects.ingestions().count() == 1  # what its page said
+
+
+@pytest.mark.parametrize("forgotten", ["by logging out", "for later ones"])
+def test_no_address_is_left_out_in_silence(ana: Client, collection: Collection, forgotten: str) -> None:
+    address = begin(ana, collection, kind="web", addresses=" ".join(ADDRESSES))["Location"]
+    first = FileRegistry.objects.get()
+    FileRegistry.objects.filter(pk=first.pk).update(  # as a worker leaves it; there is no such server in a test
+        status=FileStatus.COMPLETED,
+        processing_started_at=first.created_at,
+        processing_completed_at=first.created_at,
+        processing_stats={"preview": {"chunks": 1, "sizes": {}, "histogram": [], "first": []}},
+    )
+    (told,) = re.findall(r'name="sources" value="(\d+)"', ana.get(address).content.decode())
+    if forgotten == "by logging out":
+        ana.logout()
+        ana.force_login(get_user_model().objects.get(username="ana"))
+    else:
+        for number in range(together.MOST):
+            begin(ana, collection, kind="web", addresses=f"https://example.org/{number} https://example.org/x{number}")
+    answer = ana.post(f"{address}/take-in", {"first": first.pk, "sources": told}, follow=True)
+    assert "The other addresses are no longer known" in answer.content.decode()
+    assert not FileRegistry.objects.ingestions().exists()
+    (told,) = re.findall(r'name="sources" value="(\d+)"', ana.get(address).content.decode())
+    ana.post(f"{address}/take-in", {"first": first.pk, "sources": told})
+    assert [job.original_filename for job in FileRegistry.objects.ingestions()] == ADDRESSES[:1]
+
+
+def test_what_is_kept_of_a_sender_stays_small(ana: Client, collection: Collection) -> None:
+    for sent in range(together.MOST):
+        long = [f"https://example.org/{sent}/{number}/{'x' * 1900}" for number in range(100)]
+        begin(ana, collection, kind="web", addresses=" ".join(long))
+    assert len(json.dumps(ana.session[together.KEY])) < together.LARGEST + 20_000
+    latest = FileRegistry.objects.latest("pk")
+    assert "first of 100 addresses" in shown(ana, latest).content.decode()
+    longer = f"https://example.org/a https://example.org/{'x' * 2000}"
+    assert "longer than 2000 characters" in begin(ana, collection, kind="web", addresses=longer).content.decode()
+    assert FileRegistry.objects.latest("pk") == latest
 
 
 def test_more_addresses_than_can_be_taken_in_are_not_previewed(ana: Client, collection: Collection) -> None:
