@@ -18,8 +18,9 @@ FOLDERS = ("plugins", "collections_app/embeddings")
 FILES = (
     "collections_app/errors.py", "collections_app/query.py", "collections_app/services.py",
     "collections_app/storing.py", "ingestion/bulk.py", "ingestion/duplicates.py", "ingestion/failures.py",
-    "ingestion/lamb_import/target.py", "ingestion/models.py", "ingestion/outlook.py",
-    "ingestion/pipeline.py", "ingestion/preview.py", "ingestion/rescue.py", "ingestion/services.py", "ingestion/sources.py", "ingestion/storage.py",
+    "ingestion/lamb_import/target.py", "ingestion/models.py", "ingestion/outlook.py", "ingestion/pipeline.py",
+    "ingestion/preview.py", "ingestion/rescue.py", "ingestion/services.py", "ingestion/sources.py",
+    "ingestion/storage.py",
     "ingestion/supervisor.py", "ingestion/watch.py", "ingestion/watchdog.py", "ingestion/worker.py",
 )  # fmt: skip
 NOT_SHOWN = (  # by how they begin
@@ -27,7 +28,8 @@ NOT_SHOWN = (  # by how they begin
     "%(file)s: %(size)s bytes", "%(owner)s has a collection", "Basic ", "Bearer ", "Can cancel", "Can retry",
     "Cannot allocate", "Chroma cannot read", "Collection %(id)s is", "Content-Encoding", "DataAndFiles",
     "Describe this picture", "File %(id)s ", "KB-Server/", "collection %(id)s", "documents[", "file descriptor ",
-    "late progress", "memory allocation", "no element found", "noopener", "out of memory", "process id of ", "the last try returns",
+    "late progress", "memory allocation", "no element found", "noopener", "out of memory", "process id of ",
+    "the last try returns",
 )  # fmt: skip
 WORDS = (
     "Cancelled", "Cancelled by %(name)s", "Deleted", "Deleted by %(name)s", "Failed", "Queued", "Retried",

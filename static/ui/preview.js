@@ -4,6 +4,7 @@ import { mayChange } from "./merging.js";
 import { fit } from "./params.js";
 
 const sides = () => document.getElementById("sides");
+const LONGEST_WAIT = 30; // seconds for an answer, before it is asked for again
 let timer = 0;
 let failures = 0;
 
@@ -16,8 +17,11 @@ function mayMorph(now) {
 }
 
 async function tick() {
+  clearTimeout(timer);
+  const giveUp = new AbortController();
+  const limit = setTimeout(() => giveUp.abort(), LONGEST_WAIT * 1000);
   try {
-    const answer = await fetch(location.href, { headers: { "X-Requested-With": "fetch" }, cache: "no-store" });
+    const answer = await fetch(location.href, { headers: { "X-Requested-With": "fetch" }, cache: "no-store", signal: giveUp.signal });
     if ([401, 403, 404].includes(answer.status)) return location.replace(location.href); // says what to do
     if (!answer.ok) throw new Error(String(answer.status));
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("sides");
@@ -26,6 +30,8 @@ async function tick() {
     for (const form of document.querySelectorAll("form.params")) fit(form);
   } catch {
     failures += 1; // it is tried again, more and more seldom
+  } finally {
+    clearTimeout(limit);
   }
   schedule();
 }

@@ -963,6 +963,25 @@ def test_a_wrong_setting_keeps_the_comparison_while_it_goes_on(
     assert [one.split()[0] for one in asked].count("POST") == 1
 
 
+def test_a_preview_asks_again_where_an_answer_never_came(page: Page, site: Site, tmp_path: Path) -> None:
+    collection = site.create_collection("Lost answer", owner="ana")
+    (tmp_path / "cells.txt").write_text(TEXT)
+    page.goto(f"{site.url}/ui/collections/{collection}/add")
+    read_slowly(page)
+    page.locator("#pick-preview").set_input_files(tmp_path / "cells.txt")
+    expect(page.locator(".side progress")).to_be_visible()
+    page.clock.install()
+    page.reload()
+    expect(page.locator(".side progress")).to_be_visible()
+    page.route("**/preview/*", lambda route: None)
+    with page.expect_request("**/preview/*"):
+        page.clock.run_for(1000 * REFRESH)
+    page.unroute("**/preview/*")
+    page.clock.run_for(31_000)
+    page.clock.resume()
+    expect(page.locator(".side .cut-count")).to_be_visible()
+
+
 def test_of_several_addresses_the_first_is_previewed_and_all_are_taken_in(
     enter: Any, site: Site, web: WebSite, picture: Any
 ) -> None:
