@@ -106,7 +106,8 @@ def begun(request: HttpRequest, found: Collection) -> HttpResponse:
         messages.error(request, str(refused))
         return form_of(request, found, request.POST.get("kind", ""), refused.status)
     together.keep(request, found, job.pk, others)
-    address = preview_address(request.POST, found.pk, job.pk)
+    sent = {"sources": 1 + len(others)} if others else {}
+    address = preview_address(request.POST, found.pk, job.pk, **sent)
     return JsonResponse({"address": address, "job": job.pk}, status=201) if is_script(request) else redirect(address)
 
 
@@ -193,11 +194,11 @@ def take_in(request: HttpRequest, found: Collection, job_id: int) -> HttpRespons
     limits, wish = limits_in(request.POST), on_duplicate(request.POST)
     numbers = compared(request.POST, job)
     others = together.others(request, found, numbers[0])
-    if (whole_number(request.POST.get("sources", "")) or 1) > 1 + len(others):
+    if sources_in(request.POST) > 1 + len(others):
         messages.error(
             request, _("The other addresses are no longer known, so nothing was taken in. Paste them again.")
         )
-        return redirect(back_to(request, found, numbers))
+        return redirect(back_to(request, found, numbers, sources=None))
     if others and job.plugin_name in ADDRESSES.values():
         each: list[Callable[[], FileRegistry]] = [partial(guarded, preview.ingest, job, limits, on_duplicate=wish)]
         each += [partial(like, job, one, limits, wish) for one in others]
@@ -234,18 +235,29 @@ def like(job: FileRegistry, address: str, limits: Mapping[str, int], wish: str) 
     return made
 
 
-def back_to(request: HttpRequest, found: Collection, numbers: list[int]) -> str:
+def back_to(request: HttpRequest, found: Collection, numbers: list[int], **more: Any) -> str:
     """The page of these previews."""
     first, *others = numbers
-    return preview_address(request.POST, found.pk, first, **({"beside": others[0]} if others else {}))
+    return preview_address(request.POST, found.pk, first, **({"beside": others[0]} if others else {}), **more)
 
 
 def preview_address(form: QueryDict, collection: int, job: int, **more: Any) -> str:
-    """With what somebody set as a limit, and for what is there already: the preview itself knows neither."""
-    wish = on_duplicate(form)
+    """With what somebody set as a limit and for what is there already, and how many sources were sent together: the
+    preview itself knows none of these.
+
+    :param more: further parameters; None leaves one out
+    """
+    wish, sent = on_duplicate(form), sources_in(form)
+    more = {**({"sources": sent} if sent > 1 else {}), **more}
+    more = {name: value for name, value in more.items() if value is not None}
     wishes = {"on_duplicate": wish} if wish != services.OnDuplicate.SKIP else {}
     query = urlencode({**more, **wishes, **{f"{PREFIX}{name}": value for name, value in limits_in(form).items()}})
     return reverse("ui:preview", args=[collection, job]) + (f"?{query}" if query else "")
+
+
+def sources_in(form: QueryDict) -> int:
+    """How many sources were sent together with the first, itself counted, as the page was told."""
+    return whole_number(form.get("sources", "")) or 1
 
 
 def limits_in(form: QueryDict) -> dict[str, int]:
@@ -301,16 +313,19 @@ def compare(
     address: str = "",
 ) -> HttpResponse:
     """:param address: of the page, where it answers a form that was sent to another"""
+    form = request.POST if request.method == "POST" else request.GET
     others = together.others(request, found, sides[0].job["id"])
     context = {
         "collection": found,
         "sides": sides,
         "limits": {f"{PREFIX}{name}": value for name, value in limits.items()},
-        "on_duplicate": on_duplicate(request.POST if request.method == "POST" else request.GET),
+        "on_duplicate": on_duplicate(form),
         "first": sides[0],
         "beside": sides[1] if len(sides) > 1 else None,
         "others": [address_without_password(one) for one in others],
-        "sources": 1 + len(others),
+        "sources": max(
+            1 + len(others), sources_in(form)
+        ),  # of those that are forgotten it is said when they are missed
         "address": address,
         "live": any(one.live for one in sides),
         "refresh": settings.INGESTION_JOB_REFRESH_RATE,
