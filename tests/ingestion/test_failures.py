@@ -47,6 +47,7 @@ def test_each_code_has_a_remedy_in_words(code):
     remedy = failures.remedy_for(code)
     assert remedy.action in {"retry", "retry_with", "mend_vendor", "mend_server", "nothing"}
     assert remedy.sentence.endswith(".")
+    assert remedy.advice.endswith(".")
 
 
 @pytest.mark.django_db
@@ -68,7 +69,6 @@ def test_a_group_has_another_example_when_its_latest_is_retried_while_it_is_read
     assert retried
     assert group.example == first
     assert failures.as_object(group)["message"] == "The file is damaged."
-    assert remedy.advice.endswith(".")
 
 
 def test_a_remedy_speaks_of_what_went_wrong():
