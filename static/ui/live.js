@@ -3,7 +3,7 @@
 // scroll, open folds and chosen rows stay.
 
 import "./ask-first.js";
-import { mayChange } from "./merging.js";
+import { mayChange, merge } from "./merging.js";
 import { fit } from "./params.js";
 import { localise } from "./times.js";
 
@@ -58,7 +58,7 @@ async function tick() {
     if (answer.status === 200) {
       const text = await answer.text();
       if (mine.signal.aborted) return;
-      merge(text);
+      mergeIn(text);
       tag = answer.headers.get("ETag") || "";
       tagOf = target;
     }
@@ -106,7 +106,7 @@ function say(sentence, link, then) {
 
 // -- Merging ----------------------------------------------------------------------------------------
 
-function merge(html) {
+function mergeIn(html) {
   const fresh = new DOMParser().parseFromString(html, "text/html");
   localise(fresh);
   const before = statuses();
@@ -114,7 +114,7 @@ function merge(html) {
     const now = document.getElementById(id);
     const next = fresh.getElementById(id);
     if (!now || !next || (id === "job-body" && !dialog.open)) continue;
-    Idiomorph.morph(now, next, { morphStyle: "outerHTML", callbacks: { beforeAttributeUpdated: keeps, beforeNodeMorphed: mayMorph } });
+    merge(now, next, { mayUpdate: keeps, mayMorph });
   }
   announce(before, statuses());
   showChosen();

@@ -6,3 +6,13 @@ export function mayChange(name, node) {
   if (node.name === "csrfmiddlewaretoken") return true; // another one after each login
   return !(["checked", "value", "selected"].includes(name) && node.matches("input, select, option, textarea"));
 }
+
+/**
+ * Merge *next* into *now*. What has the keyboard keeps it: browsers without moveBefore take it from what is moved,
+ * and idiomorph gives it back to fields only.
+ */
+export function merge(now, next, { mayUpdate = mayChange, mayMorph, ...options }) {
+  const held = document.activeElement;
+  Idiomorph.morph(now, next, { morphStyle: "outerHTML", ...options, callbacks: { beforeAttributeUpdated: mayUpdate, beforeNodeMorphed: mayMorph } });
+  if (held?.isConnected && held !== document.activeElement) held.focus({ preventScroll: true });
+}

@@ -1,6 +1,6 @@
 // Keeps a preview fresh until it has been made.
 
-import { mayChange } from "./merging.js";
+import { merge } from "./merging.js";
 import { fit } from "./params.js";
 
 const sides = () => document.getElementById("sides");
@@ -25,7 +25,7 @@ async function tick() {
     if ([401, 403, 404].includes(answer.status)) return location.replace(location.href); // says what to do
     if (!answer.ok) throw new Error(String(answer.status));
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("sides");
-    Idiomorph.morph(sides(), fresh, { morphStyle: "outerHTML", ignoreActiveValue: true, callbacks: { beforeAttributeUpdated: mayChange, beforeNodeMorphed: mayMorph } });
+    merge(sides(), fresh, { ignoreActiveValue: true, mayMorph });
     failures = 0;
     for (const form of document.querySelectorAll("form.params")) fit(form);
   } catch {

@@ -439,6 +439,16 @@ def test_what_somebody_has_chosen_opened_and_typed_survives_the_ticks(page: Page
     expect(page.locator("#announcer")).to_have_text("slow.txt: Completed")
 
 
+def test_where_moving_takes_the_focus_away_it_is_given_back(page: Page, site: Site) -> None:
+    collection = site.create_collection("Held", owner="ana")
+    site.wait(collection, site.upload(collection, "held.txt", TEXT.encode()))
+    page.add_init_script("delete Element.prototype.moveBefore")  # as in browsers that have none
+    page.goto(f"{site.url}/ui/collections/{collection}")
+    page.get_by_role("link", name="held.txt").click()
+    expect(dialog(page).locator(".diary")).to_contain_text("Completed")
+    expect(dialog(page).get_by_role("heading", name="held.txt")).to_be_focused()
+
+
 COUNT_CHANGES = """
 window.changes = [];
 const watched = document.querySelector(".diary");
