@@ -4,6 +4,7 @@ import uuid
 from datetime import timedelta
 
 import pytest
+from django.core.management import call_command
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
@@ -218,3 +219,13 @@ def test_a_job_of_another_server_is_imported_only_where_it_rests(status):
     assert job.processing_completed_at == (None if status == S.DELETED else moment)
     assert JobEvent.objects.get(job_id=job.pk).data == {"was": "there"}
     assert JobCount.objects.get(collection_id=collection.pk, status=status).jobs == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_emptied_database_counts_nothing():
+    collection = make_collection()
+    for status in (S.PENDING, S.COMPLETED, S.FAILED):
+        make_job(collection, status)
+    call_command("flush", interactive=False, verbosity=0)
+    assert not FileRegistry.objects.exists()
+    assert not JobCount.objects.exists()
