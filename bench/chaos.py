@@ -201,7 +201,7 @@ def run(jobs: int, seconds: float, seed: int, folder: Path) -> dict[str, Any]:
             time.sleep(storm.random.uniform(0.3, 1.5))
             if raging:
                 storm.strike()
-        settled = settle(server, collection, limit=180)
+        settled = settle(server, limit=180)
         server.stop()
         left = [" ".join(process.cmdline())[:80] for process in server.processes()]
         return {
@@ -218,15 +218,14 @@ def run(jobs: int, seconds: float, seed: int, folder: Path) -> dict[str, Any]:
         server.end()
 
 
-def settle(server: Server, collection: int, limit: float) -> bool:
-    """Wait until no job is live and nothing is left to reap."""
+def settle(server: Server, limit: float) -> bool:
+    """Wait until no job is live, neither of the storm's nor a sample, and nothing is left to reap."""
     deadline = time.monotonic() + limit
     while time.monotonic() < deadline:
         with suppress(OSError, RuntimeError, ValueError):
             if server.process and server.process.poll() is not None:
                 server.start()
-            by_status = server.expect("GET", f"/collections/{collection}/ingestion-status")["by_status"]
-            if not by_status["pending"] and not by_status["processing"]:
+            if not server.expect("GET", "/ingestion-jobs?status=pending,processing&limit=1")["items"]:
                 time.sleep(3)  # a round of the reaper
                 return True
         time.sleep(0.5)
