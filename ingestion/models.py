@@ -145,6 +145,7 @@ class FileRegistry(models.Model):
     storage_key = models.CharField(max_length=32, null=True, blank=True)  # noqa: DJ001  (unique where set)
     content_hash = models.CharField(max_length=64, blank=True, default="", db_default="")  # SHA-256 of the bytes
     source_hash = models.CharField(max_length=64, blank=True, default="", db_default="")  # see ingestion.duplicates
+    sent_with = models.JSONField(null=True, blank=True)  # of a preview: further addresses, see ingestion.preview
     replaces_duplicates = models.BooleanField(default=False, db_default=False)  # when it completes
     processing_started_at = models.DateTimeField(null=True, blank=True)
     processing_completed_at = models.DateTimeField(null=True, blank=True)

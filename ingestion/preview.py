@@ -4,7 +4,7 @@ Nobody but who started it sees a preview: lists, counts and figures leave it out
 """
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -36,6 +36,7 @@ def submit(
     url: str = "",
     content_type: str | None = None,
     source_job: FileRegistry | None = None,
+    sent_with: Sequence[str] = (),
     remember: Callable[[FileRegistry], None] | None = None,
 ) -> FileRegistry:
     """Queue a preview. Of these, one: *upload*; *name* and *url* of a source that a worker fetches; *source_job*.
@@ -43,6 +44,7 @@ def submit(
     :param plugin_name: empty with *source_job*: the same as that job's
     :param params: with *source_job* and its plugin, what is not named stays as it was there
     :param source_job: a job of this collection, preview or not, whose source is read again; it need not be sent again
+    :param sent_with: further addresses that are taken in as this preview decides; those of *source_job* hold again
     :param remember: called with the job in the transaction that registers it
     :raises UnknownPlugin, InvalidParameters, WrongPluginKind, storage.NoSpace:
     :raises WrongState: *source_job* has no source any more, or is of another collection
@@ -72,6 +74,7 @@ def submit(
         source_hash=duplicates.source_hash(info, clean, *file),
         plugin_name=info.name,
         plugin_params=clean,
+        sent_with=list(sent_with) or (source_job.sent_with if source_job else None),
         progress_message=f"Queued. {note}" if (note := note_of(info, clean)) else "",
         **source,
     )

@@ -73,8 +73,10 @@ class Step:
         return [outcome for outcome in self.outcomes if outcome.done][-MOST_TOLD:]
 
     @property
-    def refused_json(self) -> str:
-        return json.dumps(self.refused)
+    def form(self) -> list[tuple[str, str]]:
+        """What the page's form carries, to be read by :meth:`of`."""
+        numbers = {"newest": self.newest, "after": self.after, "done": self.done, "left_alone": self.left_alone}
+        return [*((name, str(number)) for name, number in numbers.items()), ("refused", json.dumps(self.refused))]
 
 
 def is_list_of_refusals(value: Any) -> bool:

@@ -21,7 +21,7 @@ from collections_app.models import Collection
 from collections_app.numbers import whole_number
 from ingestion import preview, reads, services, sources, storage
 from ingestion.models import LIVE, FileRegistry
-from ingestion.ui import access, together
+from ingestion.ui import access
 from ingestion.ui.add import (
     ADDRESS_OF,
     ADDRESSES,
@@ -56,6 +56,7 @@ class Side:
     """One of the two settings: its job, what it found, and the form to try others.
 
     :param bars: of the histogram: words, place from the left, from the top, and height
+    :param others: addresses that were sent with its own
     :param refused: what the form holds was sent, and not taken
     """
 
@@ -64,6 +65,7 @@ class Side:
     bars: list[tuple[str, float, float, float]]
     fields: list[Field]
     live: bool
+    others: list[str]
     refused: bool = False
 
     @property
@@ -99,15 +101,13 @@ def begun(request: HttpRequest, found: Collection) -> HttpResponse:
         others = addresses_of(request)[1:] if "upload" not in source else []
         if any(len(address) > sources.ADDRESS_LENGTH for address in others):
             raise Refused(translated(sources.TOO_LONG))
-        job = queued_and_closed(found, source)
+        job = queued_and_closed(found, {**source, "sent_with": others})
     except Refused as refused:
         if is_script(request):
             return said(refused)
         messages.error(request, str(refused))
         return form_of(request, found, request.POST.get("kind", ""), refused.status)
-    together.keep(request, found, job.pk, others)
-    sent = {"sources": 1 + len(others)} if others else {}
-    address = preview_address(request.POST, found.pk, job.pk, **sent)
+    address = preview_address(request.POST, found.pk, job.pk)
     return JsonResponse({"address": address, "job": job.pk}, status=201) if is_script(request) else redirect(address)
 
 
@@ -193,12 +193,7 @@ def take_in(request: HttpRequest, found: Collection, job_id: int) -> HttpRespons
     job = preview_of(found, job_id)
     limits, wish = limits_in(request.POST), on_duplicate(request.POST)
     numbers = compared(request.POST, job)
-    others = together.others(request, found, numbers[0])
-    if sources_in(request.POST) > 1 + len(others):
-        messages.error(
-            request, _("The other addresses are no longer known, so nothing was taken in. Paste them again.")
-        )
-        return redirect(back_to(request, found, numbers, sources=None))
+    others = job.sent_with or []
     if others and job.plugin_name in ADDRESSES.values():
         each: list[Callable[[], FileRegistry]] = [partial(guarded, preview.ingest, job, limits, on_duplicate=wish)]
         each += [partial(like, job, one, limits, wish) for one in others]
@@ -235,29 +230,21 @@ def like(job: FileRegistry, address: str, limits: Mapping[str, int], wish: str) 
     return made
 
 
-def back_to(request: HttpRequest, found: Collection, numbers: list[int], **more: Any) -> str:
+def back_to(request: HttpRequest, found: Collection, numbers: list[int]) -> str:
     """The page of these previews."""
     first, *others = numbers
-    return preview_address(request.POST, found.pk, first, **({"beside": others[0]} if others else {}), **more)
+    return preview_address(request.POST, found.pk, first, **({"beside": others[0]} if others else {}))
 
 
 def preview_address(form: QueryDict, collection: int, job: int, **more: Any) -> str:
-    """With what somebody set as a limit and for what is there already, and how many sources were sent together: the
-    preview itself knows none of these.
+    """With what somebody set as a limit and for what is there already: the preview itself knows neither.
 
-    :param more: further parameters; None leaves one out
+    :param more: further parameters
     """
-    wish, sent = on_duplicate(form), sources_in(form)
-    more = {**({"sources": sent} if sent > 1 else {}), **more}
-    more = {name: value for name, value in more.items() if value is not None}
+    wish = on_duplicate(form)
     wishes = {"on_duplicate": wish} if wish != services.OnDuplicate.SKIP else {}
     query = urlencode({**more, **wishes, **{f"{PREFIX}{name}": value for name, value in limits_in(form).items()}})
     return reverse("ui:preview", args=[collection, job]) + (f"?{query}" if query else "")
-
-
-def sources_in(form: QueryDict) -> int:
-    """How many sources were sent together with the first, itself counted, as the page was told."""
-    return whole_number(form.get("sources", "")) or 1
 
 
 def limits_in(form: QueryDict) -> dict[str, int]:
@@ -314,7 +301,6 @@ def compare(
 ) -> HttpResponse:
     """:param address: of the page, where it answers a form that was sent to another"""
     form = request.POST if request.method == "POST" else request.GET
-    others = together.others(request, found, sides[0].job["id"])
     context = {
         "collection": found,
         "sides": sides,
@@ -322,10 +308,8 @@ def compare(
         "on_duplicate": on_duplicate(form),
         "first": sides[0],
         "beside": sides[1] if len(sides) > 1 else None,
-        "others": [address_without_password(one) for one in others],
-        "sources": max(
-            1 + len(others), sources_in(form)
-        ),  # of those that are forgotten it is said when they are missed
+        "others": sides[0].others,
+        "sources": 1 + len(sides[0].others),
         "address": address,
         "live": any(one.live for one in sides),
         "refresh": settings.INGESTION_JOB_REFRESH_RATE,
@@ -345,7 +329,7 @@ def side(
     """:param form: what was entered for it and refused, because of *errors* by the name of the parameter
     :raises PreviewGone: there is no such preview, or it has expired
     """
-    preview_of(found, number)
+    others = preview_of(found, number).sent_with or []
     job = reads.job(found.pk, number)
     if job is None:
         raise PreviewGone
@@ -354,7 +338,8 @@ def side(
     own = {name: value for name, value in job["plugin_params"].items() if name not in preview.LIMITS}
     given = entered(info, form) if info and form else {}
     found_fields = fields(info, {**own, **limits, **given}, errors=errors) if info else []
-    return Side(job, cut, bars(cut), found_fields, job["status"] in LIVE, refused=form is not None)
+    shown_others = [address_without_password(one) for one in others]
+    return Side(job, cut, bars(cut), found_fields, job["status"] in LIVE, shown_others, refused=form is not None)
 
 
 def preview_of(found: Collection, number: int) -> FileRegistry:

@@ -1,12 +1,10 @@
 """Previews on the pages: begun from the form, compared, and taken in without being sent again."""
 
-import json
 import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth import get_user_model
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
@@ -14,7 +12,6 @@ from collections_app.models import Collection, Document
 from ingestion import preview, services, storage
 from ingestion.housekeeping import expire_previews
 from ingestion.models import FileRegistry, FileStatus, JobKind
-from ingestion.ui import together
 from tests.ingestion.factories import work
 
 pytestmark = pytest.mark.django_db(transaction=True)  # a run looks at its row from a thread of its own
@@ -280,57 +277,44 @@ def test_what_one_of_several_addresses_is_refused_for_keeps_no_other_out(ana: Cl
     assert 'class="message error"' in page
 
 
-def test_addresses_that_were_sent_together_are_their_senders_alone(
-    ana: Client, staff: Client, collection: Collection
-) -> None:
-    begin(ana, collection, kind="video", addresses="https://youtu.be/aaaaaaaaaaa https://youtu.be/bbbbbbbbbbb")
+def test_whoever_acts_for_the_owner_takes_all_addresses_in(ana: Client, staff: Client, collection: Collection) -> None:
+    begin(ana, collection, kind="web", addresses=f"{ADDRESSES[0]} {ADDRESSES[1]} https://ben:secret@example.org/c")
     job = FileRegistry.objects.get()
-    assert "first of 2 addresses" in shown(ana, job).content.decode()
-    assert "first of 2" not in shown(staff, job).content.decode()
+    page = shown(staff, job).content.decode()
+    assert "first of 3 addresses" in page
+    assert "secret" not in page
     staff.post(f"/ui/collections/{collection.pk}/preview/{job.pk}/take-in", {"first": job.pk})
-    assert FileRegistry.objects.ingestions().count() == 1  # what its page said
+    made = FileRegistry.objects.ingestions().order_by("pk")
+    assert [job.plugin_params["url"] for job in made] == ADDRESSES[:2]  # none is fetched with a password
 
 
-@pytest.mark.parametrize("forgotten", ["by logging out", "for later ones", "before the page was shown"])
-def test_no_address_is_left_out_in_silence(ana: Client, collection: Collection, forgotten: str) -> None:
-    address = begin(ana, collection, kind="web", addresses=" ".join(ADDRESSES))["Location"]
+def test_each_preview_keeps_the_addresses_of_its_own(ana: Client, collection: Collection) -> None:
+    for number in range(8):
+        begin(ana, collection, kind="web", addresses=f"https://example.org/{number} https://example.org/{number}/more")
+    for job in FileRegistry.objects.previews():
+        ana.post(f"/ui/collections/{collection.pk}/preview/{job.pk}/take-in", {"first": job.pk})
+    made = FileRegistry.objects.ingestions().order_by("pk").values_list("original_filename", flat=True)
+    assert list(made) == [f"https://example.org/{number}{end}" for number in range(8) for end in ("", "/more")]
+
+
+def test_the_other_setting_keeps_the_addresses_when_the_first_has_expired(ana: Client, collection: Collection) -> None:
+    begin(ana, collection, kind="web", addresses=" ".join(ADDRESSES))
     first = FileRegistry.objects.get()
-    FileRegistry.objects.filter(pk=first.pk).update(  # as a worker leaves it; there is no such server in a test
-        status=FileStatus.COMPLETED,
-        processing_started_at=first.created_at,
-        processing_completed_at=first.created_at,
-        processing_stats={"preview": {"chunks": 1, "sizes": {}, "histogram": [], "first": []}},
-    )
-    if forgotten == "before the page was shown":  # two tabs at once: the later one's session is kept
-        session = ana.session
-        del session[together.KEY]
-        session.save()
-    told, *_ = re.findall(r'name="sources" value="(\d+)"', ana.get(address).content.decode())
-    if forgotten == "by logging out":
-        ana.logout()
-        ana.force_login(get_user_model().objects.get(username="ana"))
-    elif forgotten == "for later ones":
-        for number in range(together.MOST):
-            begin(ana, collection, kind="web", addresses=f"https://example.org/{number} https://example.org/x{number}")
-    target = f"{address.partition('?')[0]}/take-in"
-    answer = ana.post(target, {"first": first.pk, "sources": told}, follow=True)
-    assert "The other addresses are no longer known" in answer.content.decode()
-    assert not FileRegistry.objects.ingestions().exists()
-    told, *_ = re.findall(r'name="sources" value="(\d+)"', answer.content.decode())
-    ana.post(target, {"first": first.pk, "sources": told})
-    assert [job.original_filename for job in FileRegistry.objects.ingestions()] == ADDRESSES[:1]
+    target = f"/ui/collections/{collection.pk}/preview"
+    ana.post(f"{target}/{first.pk}/again", {"first": first.pk, "param-chunk_size": "700"})
+    second = FileRegistry.objects.latest("pk")
+    FileRegistry.objects.filter(pk=first.pk).update(created_at=first.created_at - preview.PREVIEW_KEPT)
+    expire_previews()  # it still waited, and is cancelled first
+    expire_previews()
+    assert not FileRegistry.objects.filter(pk=first.pk).exists()
+    ana.post(f"{target}/{second.pk}/take-in", {"first": first.pk, "beside": second.pk})
+    assert [job.original_filename for job in FileRegistry.objects.ingestions().order_by("pk")] == ADDRESSES
 
 
-def test_what_is_kept_of_a_sender_stays_small(ana: Client, collection: Collection) -> None:
-    for sent in range(together.MOST):
-        long = [f"https://example.org/{sent}/{number}/{'x' * 1900}" for number in range(100)]
-        begin(ana, collection, kind="web", addresses=" ".join(long))
-    assert len(json.dumps(ana.session[together.KEY])) < together.LARGEST + 20_000
-    latest = FileRegistry.objects.latest("pk")
-    assert "first of 100 addresses" in shown(ana, latest).content.decode()
+def test_an_address_that_is_too_long_is_refused_before_the_preview(ana: Client, collection: Collection) -> None:
     longer = f"https://example.org/a https://example.org/{'x' * 2000}"
     assert "longer than 2000 characters" in begin(ana, collection, kind="web", addresses=longer).content.decode()
-    assert FileRegistry.objects.latest("pk") == latest
+    assert not FileRegistry.objects.exists()
 
 
 def test_more_addresses_than_can_be_taken_in_are_not_previewed(ana: Client, collection: Collection) -> None:
