@@ -24,6 +24,7 @@ BOOT_SECONDS = 15.0
 MISSING_SECONDS = 3.0  # the sentinel replaces its processes within a second
 STOPPED_SECONDS = 5.0
 IDLE_POOL_SECONDS = 8.0  # a job waits and nothing runs
+BEREFT_POOL_SECONDS = 2.0  # the same, since one of the pool has died: mostly it had the queue's lock
 LATEST_EVENTS = 500  # of the diary, that are searched for a claim
 BUSY_POOL_SECONDS = 45.0  # a job waits, a worker is free, and other jobs run
 
@@ -41,6 +42,8 @@ class PoolWatchdog:
         self.waiting_since: float | None = None
         self.last_claim = 0
         self.some_run = False
+        self.pool: set[int] = set()
+        self.one_died = False  # and no job was claimed since
 
     def complaint(self, cluster_pid: int) -> str | None:
         """Why the pool must be restarted, or None."""
@@ -67,6 +70,7 @@ class PoolWatchdog:
             for member in [main, *sentinels]:
                 if is_stopped(member):
                     signs[f"process {member.pid} of the pool is stopped"] = STOPPED_SECONDS
+            self.note_deaths(pool)
             self.end_stopped(pool)
             if sentinels and time.monotonic() - self.born > BOOT_SECONDS:
                 titles = [title(member) for member in pool]
@@ -75,6 +79,11 @@ class PoolWatchdog:
                         signs[f"its {role} is gone"] = MISSING_SECONDS
             return signs
         return {}
+
+    def note_deaths(self, pool: list[psutil.Process]) -> None:
+        pids = {member.pid for member in pool}
+        self.one_died = self.one_died or bool(self.pool - pids)
+        self.pool = pids
 
     def end_stopped(self, pool: list[psutil.Process]) -> None:
         """Kill members of the pool that stay stopped: the sentinel replaces them, the rescue takes their jobs back."""
@@ -91,7 +100,8 @@ class PoolWatchdog:
         """A job waits and a worker should be free, but nobody takes it."""
         if self.waiting_since is None:
             return None
-        patience = BUSY_POOL_SECONDS if self.some_run else IDLE_POOL_SECONDS
+        idle = BEREFT_POOL_SECONDS if self.one_died else IDLE_POOL_SECONDS
+        patience = BUSY_POOL_SECONDS if self.some_run else idle
         # Judged by what was seen, not by the time since: the thread that looks may itself be held up.
         waited = self.looked_at - self.waiting_since
         if waited < patience or now - self.born < BOOT_SECONDS:
@@ -110,6 +120,7 @@ class PoolWatchdog:
             self.waiting_since = None
         elif self.waiting_since is None:
             self.waiting_since = time.monotonic()
+        self.one_died = self.one_died and last_claim == self.last_claim
         self.last_claim = last_claim
         self.looked_at = time.monotonic()
 

@@ -1,13 +1,16 @@
 """The supervisor's decisions about real children that misbehave."""
 
 import http.server
+import subprocess
 import time
 
+import psutil
 import pytest
 
 from ingestion import supervisor as module
+from ingestion.models import EventKind, JobEvent
 from ingestion.supervisor import Supervisor, record_path
-from ingestion.watchdog import IDLE_POOL_SECONDS, PoolWatchdog
+from ingestion.watchdog import BEREFT_POOL_SECONDS, IDLE_POOL_SECONDS, PoolWatchdog
 from tests.support.serving import Serving
 from tests.support.until import until
 
@@ -100,3 +103,22 @@ def test_a_wait_is_judged_by_the_looks_at_the_queue_and_not_by_the_time_since():
     assert watchdog.frozen(now) is None
     watchdog.looked_at = now
     assert "no worker takes it" in watchdog.frozen(now)
+
+
+def test_a_pool_that_has_lost_a_process_is_given_less_time(db):
+    """It may have held the queue's lock; once a job is claimed, it did not."""
+    watchdog = PoolWatchdog("some supervisor")
+    now = time.monotonic()
+    watchdog.born = now - 1000
+    watchdog.waiting_since, watchdog.looked_at = now - BEREFT_POOL_SECONDS - 1, now
+    with subprocess.Popen(SLEEPER) as member:
+        watchdog.note_deaths([psutil.Process(member.pid)])
+        assert watchdog.frozen(now) is None
+        member.kill()
+    watchdog.note_deaths([])
+    assert "no worker takes it" in watchdog.frozen(now)
+
+    JobEvent.objects.create(job_id=1, name="a.txt", owner="ana", kind=EventKind.CLAIMED)
+    watchdog.look_at_queue()
+    watchdog.waiting_since, watchdog.looked_at = now - BEREFT_POOL_SECONDS - 1, now
+    assert watchdog.frozen(now) is None
