@@ -115,7 +115,7 @@ def test_a_name_is_the_same_in_every_language(spanish, said, told):
         ),
         (
             "Read 3 pages, 2 unchanged since the last time, 1 could not be read",
-            "3 páginas leídas, 2 sin cambios desde la última vez, 1 no se pudieron leer",
+            "3 páginas leídas, 2 sin cambios desde la última vez, 1 sin poder leerse",
         ),
         (
             "Some pictures were left out: 3 too large, 1 too many.",
