@@ -44,7 +44,8 @@ def submit(
     :param plugin_name: empty with *source_job*: the same as that job's
     :param params: with *source_job* and its plugin, what is not named stays as it was there
     :param source_job: a job of this collection, preview or not, whose source is read again; it need not be sent again
-    :param sent_with: further addresses that are taken in as this preview decides; those of *source_job* hold again
+    :param sent_with: further addresses that are taken in as this preview decides; what was sent with *source_job*
+        holds again for the same address
     :param remember: called with the job in the transaction that registers it
     :raises UnknownPlugin, InvalidParameters, WrongPluginKind, storage.NoSpace:
     :raises WrongState: *source_job* has no source any more, or is of another collection
@@ -74,7 +75,7 @@ def submit(
         source_hash=duplicates.source_hash(info, clean, *file),
         plugin_name=info.name,
         plugin_params=clean,
-        sent_with=list(sent_with) or (source_job.sent_with if source_job else None),
+        sent_with=list(sent_with) or sent_with_same(source_job, info, clean),
         progress_message=f"Queued. {note}" if (note := note_of(info, clean)) else "",
         **source,
     )
@@ -165,6 +166,14 @@ def of_job(job: FileRegistry, info: PluginInfo, params: Mapping[str, Any]) -> di
         "file_size": job.file_size,
         "content_hash": job.content_hash,
     }
+
+
+def sent_with_same(job: FileRegistry | None, info: PluginInfo, params: Mapping[str, Any]) -> list[str] | None:
+    """What was sent with the preview *job*, where this one reads the same address in the same way."""
+    if job is None or not job.sent_with or job.plugin_name != info.name:
+        return None
+    same = sources.first_address(params) == sources.first_address(job.plugin_params)
+    return list(job.sent_with) if same else None
 
 
 def no_source(job: FileRegistry) -> WrongState:

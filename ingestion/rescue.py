@@ -97,6 +97,6 @@ def ring_for_unheard() -> None:
     waiting = Q(updated_at__lt=Now() - timedelta(seconds=UNHEARD_SECONDS)) & (
         Q(not_before__isnull=True) | Q(not_before__lt=Now())
     )
-    unheard = FileRegistry.objects.pending().filter(waiting)
+    unheard = FileRegistry.objects.pending().of_live_collections().filter(waiting)
     for _ in unheard.values_list("pk")[: settings.MAX_CONCURRENT_INGESTION_TASKS]:
         queue.ring()

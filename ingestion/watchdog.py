@@ -43,7 +43,7 @@ class PoolWatchdog:
         self.last_claim = 0
         self.some_run = False
         self.pool: set[int] = set()
-        self.one_died = False  # and no job was claimed since
+        self.died_at = self.claimed_at = 0.0  # when the latest death and the latest claim were seen
 
     def complaint(self, cluster_pid: int) -> str | None:
         """Why the pool must be restarted, or None."""
@@ -82,7 +82,8 @@ class PoolWatchdog:
 
     def note_deaths(self, pool: list[psutil.Process]) -> None:
         pids = {member.pid for member in pool}
-        self.one_died = self.one_died or bool(self.pool - pids)
+        if self.pool - pids:
+            self.died_at = time.monotonic()
         self.pool = pids
 
     def end_stopped(self, pool: list[psutil.Process]) -> None:
@@ -100,7 +101,7 @@ class PoolWatchdog:
         """A job waits and a worker should be free, but nobody takes it."""
         if self.waiting_since is None:
             return None
-        idle = BEREFT_POOL_SECONDS if self.one_died else IDLE_POOL_SECONDS
+        idle = BEREFT_POOL_SECONDS if self.died_at > self.claimed_at else IDLE_POOL_SECONDS
         patience = BUSY_POOL_SECONDS if self.some_run else idle
         # Judged by what was seen, not by the time since: the thread that looks may itself be held up.
         waited = self.looked_at - self.waiting_since
@@ -112,7 +113,7 @@ class PoolWatchdog:
         """Read the queue (in the thread that may wait for the database). A claim since the last look means life."""
         latest = JobEvent.objects.order_by("-id").values_list("id", "kind")[:LATEST_EVENTS]
         last_claim = next((pk for pk, kind in latest if kind == EventKind.CLAIMED), 0)
-        due = FileRegistry.objects.due().filter(Q(updated_at__lt=Now() - timedelta(seconds=2)))
+        due = FileRegistry.objects.due().of_live_collections().filter(Q(updated_at__lt=Now() - timedelta(seconds=2)))
         running = FileRegistry.objects.processing().filter(worker__supervisor=self.supervisor).count()
         could_work = running < settings.MAX_CONCURRENT_INGESTION_TASKS and storage.free_mb() >= settings.KB_MIN_FREE_MB
         self.some_run = running > 0
@@ -120,7 +121,8 @@ class PoolWatchdog:
             self.waiting_since = None
         elif self.waiting_since is None:
             self.waiting_since = time.monotonic()
-        self.one_died = self.one_died and last_claim == self.last_claim
+        if last_claim > self.last_claim:
+            self.claimed_at = time.monotonic()
         self.last_claim = last_claim
         self.looked_at = time.monotonic()
 

@@ -20,7 +20,7 @@ from collections_app.errors import CollectionGone
 from collections_app.models import Collection
 from collections_app.numbers import whole_number
 from ingestion import preview, reads, services, sources, storage
-from ingestion.models import LIVE, FileRegistry
+from ingestion.models import LIVE, FileRegistry, FileStatus
 from ingestion.ui import access
 from ingestion.ui.add import (
     ADDRESS_OF,
@@ -45,6 +45,7 @@ from plugins.parameters import ADDRESS_PARAMETERS
 from plugins.passwords import address_without_password
 
 HEIGHT, WIDTH, GAP = 60.0, 10.0, 2.0
+SHOWN_ADDRESS = 100  # characters
 
 
 class PreviewGone(Http404):
@@ -73,6 +74,11 @@ class Side:
         return f"side-{self.job['id']}"
 
     @property
+    def sources(self) -> int:
+        """How many are taken in with it."""
+        return 1 + len(self.others)
+
+    @property
     def width(self) -> float:
         """Of the histogram, in its own units."""
         return len(self.bars) * (WIDTH + GAP)
@@ -99,8 +105,8 @@ def begun(request: HttpRequest, found: Collection) -> HttpResponse:
     try:
         source = source_of(request)
         others = addresses_of(request)[1:] if "upload" not in source else []
-        if any(len(address) > sources.ADDRESS_LENGTH for address in others):
-            raise Refused(translated(sources.TOO_LONG))
+        for address in others:
+            checked(source["plugin_name"], address)
         job = queued_and_closed(found, {**source, "sent_with": others})
     except Refused as refused:
         if is_script(request):
@@ -137,6 +143,28 @@ def source_of(request: HttpRequest) -> dict[str, Any]:
     name, upload = uploaded(request)
     given = entered(plugin(name), request.POST) if request.POST.get("plugin") == name else {}
     return {"plugin_name": name, "params": given, "upload": upload}
+
+
+def checked(plugin_name: str, address: str) -> None:
+    """Say now what would be wrong with *address* when it is taken in.
+
+    :raises Refused: which names it
+    """
+    params = {address_parameter(plugin_name): address}
+    try:
+        guarded(sources.first_address, params)
+        guarded(services.check_parameters, plugin(plugin_name), params)
+    except Refused as refused:
+        raise Refused(f"{short(address_without_password(address))}: {refused}", refused.status) from refused
+
+
+def address_parameter(plugin_name: str) -> str:
+    """The parameter by which a plugin of the form takes a single address."""
+    return next(ADDRESS_OF[kind] for kind, name in ADDRESSES.items() if name == plugin_name)
+
+
+def short(address: str) -> str:
+    return address if len(address) <= SHOWN_ADDRESS else f"{address[:SHOWN_ADDRESS]}…"
 
 
 def of_preview(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
@@ -222,8 +250,7 @@ def like(job: FileRegistry, address: str, limits: Mapping[str, int], wish: str) 
     info = plugin(job.plugin_name)
     left_out = {*preview.LIMITS, *ADDRESS_PARAMETERS}
     given = {name: value for name, value in preview.carried(job, info).items() if name not in left_out}
-    (kind,) = (kind for kind, name in ADDRESSES.items() if name == info.name)
-    params = {**given, **limits, ADDRESS_OF[kind]: address}
+    params = {**given, **limits, address_parameter(info.name): address}
     made: FileRegistry = guarded(
         services.submit, job.collection, info.name, params, on_duplicate=wish, **sources.named(address)
     )
@@ -308,8 +335,7 @@ def compare(
         "on_duplicate": on_duplicate(form),
         "first": sides[0],
         "beside": sides[1] if len(sides) > 1 else None,
-        "others": sides[0].others,
-        "sources": 1 + len(sides[0].others),
+        "others": [] if is_script(request) else [address_without_password(one) for one in sides[0].others],
         "address": address,
         "live": any(one.live for one in sides),
         "refresh": settings.INGESTION_JOB_REFRESH_RATE,
@@ -338,13 +364,13 @@ def side(
     own = {name: value for name, value in job["plugin_params"].items() if name not in preview.LIMITS}
     given = entered(info, form) if info and form else {}
     found_fields = fields(info, {**own, **limits, **given}, errors=errors) if info else []
-    shown_others = [address_without_password(one) for one in others]
-    return Side(job, cut, bars(cut), found_fields, job["status"] in LIVE, shown_others, refused=form is not None)
+    return Side(job, cut, bars(cut), found_fields, job["status"] in LIVE, others, refused=form is not None)
 
 
 def preview_of(found: Collection, number: int) -> FileRegistry:
     """:raises PreviewGone:"""
-    job = FileRegistry.objects.previews().filter(pk=number, collection=found).select_related("collection").first()
+    previews = FileRegistry.objects.previews().filter(pk=number, collection=found).exclude(status=FileStatus.DELETED)
+    job = previews.select_related("collection").first()
     if job is None:
         raise PreviewGone
     return job

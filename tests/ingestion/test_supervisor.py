@@ -3,14 +3,18 @@
 import http.server
 import subprocess
 import time
+from datetime import timedelta
 
 import psutil
 import pytest
+from django.utils import timezone
 
+from collections_app.models import Collection
 from ingestion import supervisor as module
-from ingestion.models import EventKind, JobEvent
+from ingestion.models import EventKind, FileRegistry, JobEvent
 from ingestion.supervisor import Supervisor, record_path
 from ingestion.watchdog import BEREFT_POOL_SECONDS, IDLE_POOL_SECONDS, PoolWatchdog
+from tests.ingestion.factories import make_collection, make_job
 from tests.support.serving import Serving
 from tests.support.until import until
 
@@ -122,3 +126,16 @@ def test_a_pool_that_has_lost_a_process_is_given_less_time(db):
     watchdog.look_at_queue()
     watchdog.waiting_since, watchdog.looked_at = now - BEREFT_POOL_SECONDS - 1, now
     assert watchdog.frozen(now) is None
+
+
+def test_what_waits_in_a_deleted_collection_is_no_sign_of_a_frozen_pool(db):
+    collection = make_collection()
+    make_job(collection)
+    long_ago = timezone.now() - timedelta(minutes=1)
+    FileRegistry.objects.update(updated_at=long_ago)
+    watchdog = PoolWatchdog("some supervisor")
+    watchdog.look_at_queue()
+    assert watchdog.waiting_since is not None
+    Collection.objects.filter(pk=collection.pk).update(deleted_at=long_ago)
+    watchdog.look_at_queue()
+    assert watchdog.waiting_since is None

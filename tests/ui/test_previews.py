@@ -267,25 +267,32 @@ def test_all_addresses_are_taken_in_as_the_preview_of_the_first_decides(ana: Cli
     assert made.count() == 3
 
 
-def test_what_one_of_several_addresses_is_refused_for_keeps_no_other_out(ana: Client, collection: Collection) -> None:
-    addresses = f"{ADDRESSES[0]} ftp://example.org/file {ADDRESSES[1]}"
-    begin(ana, collection, kind="web", addresses=addresses)
-    first = FileRegistry.objects.get()
-    answer = ana.post(f"/ui/collections/{collection.pk}/preview/{first.pk}/take-in", {"first": first.pk}, follow=True)
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("ftp://example.org/file", "ftp://example.org/file: "),
+        ("https://ben:secret@example.org/c", "https://example.org/c: url: Addresses that contain a user name"),
+        ("https://example.org/a\0b", "NUL"),
+        (f"https://example.org/{'x' * 2000}", "longer than 2000 characters"),
+    ],
+)
+def test_a_wrong_address_is_named_before_the_preview_and_nothing_of_the_form_is_lost(
+    ana: Client, collection: Collection, wrong: str, said: str
+) -> None:
+    answer = begin(ana, collection, kind="web", addresses=f"{ADDRESSES[0]} {wrong} {ADDRESSES[1]}")
     page = answer.content.decode()
-    assert "2 sources are taken in." in page
-    assert 'class="message error"' in page
+    assert said in page
+    assert ADDRESSES[0] in page
+    assert not FileRegistry.objects.exists()
 
 
 def test_whoever_acts_for_the_owner_takes_all_addresses_in(ana: Client, staff: Client, collection: Collection) -> None:
-    begin(ana, collection, kind="web", addresses=f"{ADDRESSES[0]} {ADDRESSES[1]} https://ben:secret@example.org/c")
+    begin(ana, collection, kind="web", addresses=" ".join(ADDRESSES[:2]))
     job = FileRegistry.objects.get()
-    page = shown(staff, job).content.decode()
-    assert "first of 3 addresses" in page
-    assert "secret" not in page
+    assert "first of 2 addresses" in shown(staff, job).content.decode()
     staff.post(f"/ui/collections/{collection.pk}/preview/{job.pk}/take-in", {"first": job.pk})
     made = FileRegistry.objects.ingestions().order_by("pk")
-    assert [job.plugin_params["url"] for job in made] == ADDRESSES[:2]  # none is fetched with a password
+    assert [job.plugin_params["url"] for job in made] == ADDRESSES[:2]
 
 
 def test_each_preview_keeps_the_addresses_of_its_own(ana: Client, collection: Collection) -> None:
@@ -311,10 +318,22 @@ def test_the_other_setting_keeps_the_addresses_when_the_first_has_expired(ana: C
     assert [job.original_filename for job in FileRegistry.objects.ingestions().order_by("pk")] == ADDRESSES
 
 
-def test_an_address_that_is_too_long_is_refused_before_the_preview(ana: Client, collection: Collection) -> None:
-    longer = f"https://example.org/a https://example.org/{'x' * 2000}"
-    assert "longer than 2000 characters" in begin(ana, collection, kind="web", addresses=longer).content.decode()
-    assert not FileRegistry.objects.exists()
+def test_another_source_beside_the_first_has_only_itself(ana: Client, collection: Collection) -> None:
+    begin(ana, collection, kind="web", addresses=" ".join(ADDRESSES))
+    first = FileRegistry.objects.get()
+    target = f"/ui/collections/{collection.pk}/preview"
+    ana.post(f"{target}/{first.pk}/again", {"first": first.pk, "param-url": ADDRESSES[1]})
+    other = FileRegistry.objects.latest("pk")
+    assert (other.plugin_params["url"], other.sent_with) == (ADDRESSES[1], None)
+
+
+def test_of_a_deleted_preview_nothing_is_taken_in(ana: Client, collection: Collection) -> None:
+    begin(ana, collection, kind="web", addresses=" ".join(ADDRESSES))
+    first = FileRegistry.objects.get()
+    services.set_status(first, FileStatus.DELETED)
+    answer = ana.post(f"/ui/collections/{collection.pk}/preview/{first.pk}/take-in", {"first": first.pk})
+    assert answer.status_code == 404
+    assert not FileRegistry.objects.ingestions().exists()
 
 
 def test_more_addresses_than_can_be_taken_in_are_not_previewed(ana: Client, collection: Collection) -> None:
