@@ -40,10 +40,10 @@ class PoolWatchdog:
         self.wrong_since: dict[str, float] = {}
         self.stopped_since: dict[int, float] = {}
         self.waiting_since: float | None = None
-        self.last_claim = 0
+        self.last_claim: int | None = None
         self.some_run = False
         self.pool: set[int] = set()
-        self.died_at = self.claimed_at = 0.0  # when the latest death and the latest claim were seen
+        self.died_at = self.claimed_at = 0.0  # when the latest death and claim of this life were seen
 
     def complaint(self, cluster_pid: int) -> str | None:
         """Why the pool must be restarted, or None."""
@@ -105,7 +105,8 @@ class PoolWatchdog:
         patience = BUSY_POOL_SECONDS if self.some_run else idle
         # Judged by what was seen, not by the time since: the thread that looks may itself be held up.
         waited = self.looked_at - self.waiting_since
-        if waited < patience or now - self.born < BOOT_SECONDS:
+        is_up = bool(self.claimed_at) or now - self.born >= BOOT_SECONDS
+        if waited < patience or not is_up:
             return None
         return f"a job has waited for {waited:.0f} s and no worker takes it"
 
@@ -121,7 +122,7 @@ class PoolWatchdog:
             self.waiting_since = None
         elif self.waiting_since is None:
             self.waiting_since = time.monotonic()
-        if last_claim > self.last_claim:
+        if self.last_claim is not None and last_claim > self.last_claim:
             self.claimed_at = time.monotonic()
         self.last_claim = last_claim
         self.looked_at = time.monotonic()

@@ -122,6 +122,7 @@ def test_a_pool_that_has_lost_a_process_is_given_less_time(db):
     watchdog.note_deaths([])
     assert "no worker takes it" in watchdog.frozen(now)
 
+    watchdog.look_at_queue()
     JobEvent.objects.create(job_id=1, name="a.txt", owner="ana", kind=EventKind.CLAIMED)
     watchdog.look_at_queue()
     watchdog.waiting_since, watchdog.looked_at = now - BEREFT_POOL_SECONDS - 1, now
@@ -135,7 +136,20 @@ def test_what_waits_in_a_deleted_collection_is_no_sign_of_a_frozen_pool(db):
     FileRegistry.objects.update(updated_at=long_ago)
     watchdog = PoolWatchdog("some supervisor")
     watchdog.look_at_queue()
+    watchdog.look_at_queue()
     assert watchdog.waiting_since is not None
     Collection.objects.filter(pk=collection.pk).update(deleted_at=long_ago)
     watchdog.look_at_queue()
     assert watchdog.waiting_since is None
+
+
+def test_a_pool_is_given_time_to_start_until_it_has_claimed_a_job(db):
+    watchdog = PoolWatchdog("some supervisor")
+    watchdog.look_at_queue()
+    now = time.monotonic()
+    watchdog.waiting_since, watchdog.looked_at = now - 100, now
+    assert watchdog.frozen(now) is None
+    JobEvent.objects.create(job_id=1, name="a.txt", owner="ana", kind=EventKind.CLAIMED)
+    watchdog.look_at_queue()
+    watchdog.waiting_since, watchdog.looked_at = now - 100, now
+    assert "no worker takes it" in watchdog.frozen(now)
