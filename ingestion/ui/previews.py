@@ -221,10 +221,9 @@ def take_in(request: HttpRequest, found: Collection, job_id: int) -> HttpRespons
     job = preview_of(found, job_id)
     limits, wish = limits_in(request.POST), on_duplicate(request.POST)
     numbers = compared(request.POST, job)
-    others = job.sent_with or []
-    if others and job.plugin_name in ADDRESSES.values():
+    if job.sent_with:
         each: list[Callable[[], FileRegistry]] = [partial(guarded, preview.ingest, job, limits, on_duplicate=wish)]
-        each += [partial(like, job, one, limits, wish) for one in others]
+        each += [partial(like, job, one, limits, wish) for one in job.sent_with]
         jobs, refused_ones = one_by_one(request, each)
         if jobs:
             return to_jobs(request, found, jobs)

@@ -107,6 +107,16 @@ def test_a_job_that_nobody_heard_of_is_rung_for_again():
     assert get_broker().queue_size() == 1
 
 
+def test_nobody_is_rung_for_what_waits_in_a_deleted_collection():
+    from django_q.brokers import get_broker
+
+    queue.forget_bells()
+    make_job(make_collection(deleted_at=Now()))
+    FileRegistry.objects.update(updated_at=Now() - timedelta(seconds=5))
+    rescue.ring_for_unheard()
+    assert get_broker().queue_size() == 0
+
+
 def test_bells_do_not_pile_up(settings):
     from django_q.brokers import get_broker
 
